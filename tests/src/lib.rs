@@ -1,0 +1,1 @@
+//! Flows across crates; see `tests/it`.
