@@ -14,7 +14,9 @@ pub struct RegionId(String);
 
 /// Why a text is no region id.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("a region id is 1 to 32 characters of a-z, 0-9 and '-', begins with a letter and does not end with '-'")]
+#[error(
+    "a region id is 1 to 32 characters of a-z, 0-9 and '-', begins with a letter and does not end with '-'"
+)]
 pub struct InvalidRegionId;
 
 impl RegionId {
@@ -29,7 +31,9 @@ impl FromStr for RegionId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let valid = (1..=32).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
             && text.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
             && !text.ends_with('-');
         valid.then(|| Self(text.to_owned())).ok_or(InvalidRegionId)

@@ -26,7 +26,11 @@ pub trait TextState: Copy + Sized + 'static {
 
     /// The value with this spelling.
     fn from_text(text: &str) -> Result<Self, UnknownState> {
-        Self::ALL.iter().copied().find(|state| state.as_str() == text).ok_or_else(|| UnknownState(text.to_owned()))
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| UnknownState(text.to_owned()))
     }
 }
 
@@ -47,7 +51,10 @@ pub struct InvalidTransition {
 
 impl InvalidTransition {
     pub(crate) fn new(from: impl TextState, to: impl TextState) -> Self {
-        Self { from: from.as_str(), to: to.as_str() }
+        Self {
+            from: from.as_str(),
+            to: to.as_str(),
+        }
     }
 }
 

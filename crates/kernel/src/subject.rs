@@ -51,7 +51,11 @@ impl Subject {
 
     /// User or organisation.
     pub fn kind(&self) -> SubjectKind {
-        if self.0.starts_with("org:") { SubjectKind::Org } else { SubjectKind::User }
+        if self.0.starts_with("org:") {
+            SubjectKind::Org
+        } else {
+            SubjectKind::User
+        }
     }
 }
 
@@ -59,7 +63,10 @@ impl FromStr for Subject {
     type Err = InvalidSubject;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let rest = text.strip_prefix("user:").or_else(|| text.strip_prefix("org:")).ok_or(InvalidSubject::Prefix)?;
+        let rest = text
+            .strip_prefix("user:")
+            .or_else(|| text.strip_prefix("org:"))
+            .ok_or(InvalidSubject::Prefix)?;
         if rest.is_empty() {
             return Err(InvalidSubject::Empty);
         }
@@ -108,15 +115,22 @@ mod tests {
     fn each_fault_is_named() {
         assert_eq!("12345".parse::<Subject>(), Err(InvalidSubject::Prefix));
         assert_eq!("user:".parse::<Subject>(), Err(InvalidSubject::Empty));
-        assert_eq!(format!("user:{}", "x".repeat(196)).parse::<Subject>(), Err(InvalidSubject::TooLong));
-        assert_eq!("user:a\nb".parse::<Subject>(), Err(InvalidSubject::ControlCharacter));
+        assert_eq!(
+            format!("user:{}", "x".repeat(196)).parse::<Subject>(),
+            Err(InvalidSubject::TooLong)
+        );
+        assert_eq!(
+            "user:a\nb".parse::<Subject>(),
+            Err(InvalidSubject::ControlCharacter)
+        );
     }
 
     proptest! {
         #[test]
         fn what_parses_is_kept_byte_for_byte(text in "(user|org):[^\\p{C}]{1,40}") {
             prop_assume!(text.len() <= Subject::MAX_LENGTH_BYTES);
-            prop_assert_eq!(text.parse::<Subject>().unwrap().as_str(), text);
+            let subject = text.parse::<Subject>().unwrap();
+            prop_assert_eq!(subject.as_str(), text);
         }
     }
 }

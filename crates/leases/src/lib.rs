@@ -1,1 +1,16 @@
 #![doc = include_str!("../README.md")]
+
+mod backoff;
+mod error;
+mod handler;
+mod lease;
+mod metrics;
+mod store;
+mod workers;
+
+pub use backoff::Backoff;
+pub use error::{JobError, LeaseError};
+pub use handler::{Handler, JobKind, Policy};
+pub use lease::{Finished, Lease};
+pub use store::{KindStatistics, NOTIFY_CHANNEL, NewJob, enqueue, redrive, statistics};
+pub use workers::{Workers, WorkersBuilder};

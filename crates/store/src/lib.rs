@@ -1,1 +1,23 @@
 #![doc = include_str!("../README.md")]
+
+mod db;
+mod error;
+mod listen;
+mod metrics;
+mod migrations;
+mod outbox;
+#[expect(
+    missing_docs,
+    clippy::doc_markdown,
+    reason = "generated; what has a comment in the database has its doc"
+)]
+pub mod schema;
+mod settings;
+mod tls;
+
+pub use db::{Conn, Db, PooledConn, TxError, TxFn};
+pub use error::{StoreError, one_row, parse_state};
+pub use listen::listen;
+pub use migrations::{SchemaError, check_schema, migrate, migrations_digest, revert_all};
+pub use outbox::{NewEvent, Outbox};
+pub use settings::{DbSettings, InvalidDatabaseUrl};

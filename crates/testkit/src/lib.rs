@@ -1,1 +1,9 @@
 #![doc = include_str!("../README.md")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot be set up has failed; the panic says why"
+)]
+
+pub mod clock;
+pub mod db;

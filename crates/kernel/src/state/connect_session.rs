@@ -1,4 +1,4 @@
-use super::{InvalidTransition, TextState, text_state};
+use super::{InvalidTransition, text_state};
 
 /// How far a connect session has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,11 +49,23 @@ impl ConnectSessionStatus {
 
     /// It ends without a link, from any state that is not an end.
     pub fn refuse(self) -> Result<Self, InvalidTransition> {
-        self.step(&[Self::Created, Self::Started, Self::AwaitingConfirmation, Self::Confirming], Self::Refused)
+        self.step(
+            &[
+                Self::Created,
+                Self::Started,
+                Self::AwaitingConfirmation,
+                Self::Confirming,
+            ],
+            Self::Refused,
+        )
     }
 
     fn step(self, from: &[Self], to: Self) -> Result<Self, InvalidTransition> {
-        if from.contains(&self) { Ok(to) } else { Err(InvalidTransition::new(self, to)) }
+        if from.contains(&self) {
+            Ok(to)
+        } else {
+            Err(InvalidTransition::new(self, to))
+        }
     }
 }
 
@@ -105,7 +117,10 @@ mod tests {
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         use Step::{Complete, Confirm, ReceiveCode, Refuse, Start};
-        prop::collection::vec(prop::sample::select(vec![Start, ReceiveCode, Confirm, Complete, Refuse]), 0..12)
+        prop::collection::vec(
+            prop::sample::select(vec![Start, ReceiveCode, Confirm, Complete, Refuse]),
+            0..12,
+        )
     }
 
     proptest! {

@@ -71,8 +71,17 @@ mod tests {
     #[test]
     fn a_recording_is_stored_only_when_every_file_is() {
         use FileStatus::{Failed, Pending, Stored};
-        assert_eq!(RecordingStatus::of_files([Stored, Stored]), RecordingStatus::Stored);
-        assert_eq!(RecordingStatus::of_files([Stored, Failed]), RecordingStatus::Incomplete);
-        assert_eq!(RecordingStatus::of_files([Failed, Pending]), RecordingStatus::Fetching);
+        assert_eq!(
+            RecordingStatus::of_files([Stored, Stored]),
+            RecordingStatus::Stored
+        );
+        assert_eq!(
+            RecordingStatus::of_files([Stored, Failed]),
+            RecordingStatus::Incomplete
+        );
+        assert_eq!(
+            RecordingStatus::of_files([Failed, Pending]),
+            RecordingStatus::Fetching
+        );
     }
 }

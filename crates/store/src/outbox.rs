@@ -1,0 +1,33 @@
+//! The port through which rooms tell the app something; the roof plugs `delivery` in.
+
+use async_trait::async_trait;
+use domicile_kernel::{EventId, LinkId, Subject, Timestamp};
+
+use crate::db::Conn;
+use crate::error::StoreError;
+
+/// An event, ready to be written. Its data is sealed by the room that knows it, bound to `events.data_sealed` and the id.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    /// The id, also the row that the sealed data is bound to.
+    pub id: EventId,
+    /// The mailbox: events of one link are delivered in order.
+    pub mailbox: LinkId,
+    /// Such as `recording.stored`.
+    pub event_type: &'static str,
+    /// The version of the shape of the data.
+    pub version: i16,
+    /// Whom it is about.
+    pub subject: Subject,
+    /// When it became true.
+    pub occurred_at: Timestamp,
+    /// The JSON of `data`, sealed.
+    pub data_sealed: Vec<u8>,
+}
+
+/// Writes events in the transaction that makes them true.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// Writes the event and asks for its delivery, as part of the caller's transaction.
+    async fn write(&self, conn: &mut Conn, event: NewEvent) -> Result<(), StoreError>;
+}

@@ -1,0 +1,322 @@
+//! The tables of the migrations, as diesel names them. Written by `cargo xtask gen`; never edit it.
+
+diesel::table! {
+    /// One attempt to link, from the app's request to its end. No secret is kept in clear.
+    connect_sessions (id) {
+        /// The id that the app knows.
+        id -> Uuid,
+        /// Whom the app wants to link; only this subject may confirm (INV-6).
+        subject -> Text,
+        /// Where the browser goes after Zoom; checked against the configured prefixes.
+        return_url -> Text,
+        /// How far it has come.
+        status -> Text,
+        /// SHA-256 of the token in the connect URL.
+        connect_token_hash -> Binary,
+        /// SHA-256 of the OAuth state of the latest start; null once used.
+        state_hash -> Nullable<Binary>,
+        /// SHA-256 of the cookie of the browser that started last; null once used.
+        cookie_hash -> Nullable<Binary>,
+        /// The PKCE verifier (RFC 7636), sealed; null before a start and after the exchange began.
+        pkce_verifier_sealed -> Nullable<Binary>,
+        /// The authorization code, sealed, until the app confirms or the session ends.
+        code_sealed -> Nullable<Binary>,
+        /// SHA-256 of the ticket that the browser carries to the app; kept after the end to name a second use.
+        ticket_hash -> Nullable<Binary>,
+        /// The link that came of it.
+        link_id -> Nullable<Uuid>,
+        /// Why it ended without a link.
+        refusal_reason -> Nullable<Text>,
+        /// When the app asked.
+        created_at -> Timestamptz,
+        /// After this nothing of it works.
+        expires_at -> Timestamptz,
+        /// When a browser last opened the connect URL.
+        started_at -> Nullable<Timestamptz>,
+        /// When it was completed or refused.
+        finished_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    /// Each time an event was posted to the app, and what came of it.
+    delivery_attempts (event_id, attempt) {
+        /// The event that was posted.
+        event_id -> Uuid,
+        /// Counts from 1.
+        attempt -> Int4,
+        /// When the request began.
+        started_at -> Timestamptz,
+        /// How long the answer took, in milliseconds.
+        duration_ms -> Int4,
+        /// The HTTP status of the answer; null when there was none.
+        status_code -> Nullable<Int2>,
+        /// Why there was no answer; null when there was one.
+        error_class -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    /// What the app is told, written in the transaction that made it true.
+    events (id) {
+        /// The event's id, also its webhook-id; the same for every attempt.
+        id -> Uuid,
+        /// The order in which a mailbox delivers, and the cursor of the list.
+        sequence -> Int8,
+        /// The ordered queue that it belongs to: the link's id.
+        mailbox -> Uuid,
+        /// Such as recording.stored.
+        #[sql_name = "type"]
+        type_ -> Text,
+        /// The version of the shape of its data.
+        version -> Int2,
+        /// Whom it is about.
+        subject -> Text,
+        /// When it became true.
+        occurred_at -> Timestamptz,
+        /// Its data as JSON, sealed under the Zoom account's key.
+        data_sealed -> Binary,
+        /// The trace that made it (W3C Trace Context).
+        traceparent -> Nullable<Text>,
+        /// Whether the app has answered 2xx.
+        status -> Text,
+        /// How many deliveries were tried.
+        attempts -> Int4,
+        /// When the app answered 2xx.
+        delivered_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    /// The OAuth tokens behind a link.
+    grants (link_id) {
+        /// The link that they serve.
+        link_id -> Uuid,
+        /// The access token, sealed.
+        access_token_sealed -> Binary,
+        /// The refresh token, sealed; null where Zoom gave none.
+        refresh_token_sealed -> Nullable<Binary>,
+        /// When the access token ends.
+        access_expires_at -> Timestamptz,
+        /// The validated base URL for API calls with this grant.
+        api_url -> Text,
+        /// Counts the rotations; an update names the generation that it replaces.
+        generation -> Int8,
+        /// When the tokens were received.
+        refreshed_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// What Zoom sent and was told 2xx for (INV-2).
+    inbox (id) {
+        /// Domicile's own id of the delivery.
+        id -> Uuid,
+        /// Which of the two endpoints took it.
+        endpoint -> Text,
+        /// SHA-256 of the raw body; with the endpoint it tells a duplicate.
+        digest -> Binary,
+        /// pending: waits for its handlers; dispatched: handled; quarantined: kept with a reason, handled by nobody.
+        status -> Text,
+        /// Zoom's event name; null where the body named none.
+        event_type -> Nullable<Text>,
+        /// The account that the body names, for routing.
+        zoom_account_id -> Nullable<Text>,
+        /// The user whom the body names, for routing.
+        zoom_user_id -> Nullable<Text>,
+        /// The Marketplace app that the body names, if any.
+        zoom_client_id -> Nullable<Text>,
+        /// x-zm-request-id, to correlate; it is not signed and decides nothing.
+        zoom_request_id -> Nullable<Text>,
+        /// The trace in which it arrived (W3C Trace Context).
+        traceparent -> Nullable<Text>,
+        /// When it happened, as Zoom says.
+        event_at -> Nullable<Timestamptz>,
+        /// When it arrived.
+        received_at -> Timestamptz,
+        /// The raw body, sealed under its Zoom account's key.
+        body_sealed -> Binary,
+        /// The size of the raw body.
+        body_size_bytes -> Int4,
+        /// How many dispatches of it failed.
+        attempts -> Int2,
+        /// Not dispatched before this.
+        due_at -> Timestamptz,
+        /// When it was dispatched or quarantined.
+        finished_at -> Nullable<Timestamptz>,
+        /// Why it is in quarantine, or the class of the last failure.
+        reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    /// Background work that is not finished; a finished job has no row.
+    jobs (id) {
+        /// Identifies the job in logs and for operators.
+        id -> Uuid,
+        /// Which handler runs it.
+        kind -> Text,
+        /// What it is about, such as a file's id; the handler reads everything else again.
+        key -> Text,
+        /// queued: waits for its due time; leased: a worker holds it; quarantined: spent, waits for an operator.
+        status -> Text,
+        /// Asked for once more while leased, so it is queued again when it finishes.
+        again -> Bool,
+        /// How often it was leased since it last succeeded.
+        attempts -> Int4,
+        /// Not leased before this.
+        due_at -> Timestamptz,
+        /// The worker process that holds it.
+        lease_owner -> Nullable<Uuid>,
+        /// The fencing token: who does not present it cannot finish, fail or release the job (INV-5).
+        lease_token -> Nullable<Uuid>,
+        /// When others may take it, unless the worker's heartbeat moves it.
+        lease_expires_at -> Nullable<Timestamptz>,
+        /// The class of the last failure, never its text.
+        last_error_class -> Nullable<Text>,
+        /// The trace that asked for it (W3C Trace Context).
+        traceparent -> Nullable<Text>,
+        /// When it was first asked for.
+        created_at -> Timestamptz,
+        /// When its state changed last.
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// A subject linked to a Zoom user or, for an organisation, to a Zoom account.
+    links (id) {
+        /// The id that the app knows.
+        id -> Uuid,
+        /// Whom the app linked.
+        subject -> Text,
+        /// The Marketplace app that was authorized.
+        zoom_client_id -> Text,
+        /// Zoom's account id; routes events (INV-7).
+        zoom_account_id -> Text,
+        /// Zoom's user id; null when the link is to the whole account.
+        zoom_user_id -> Nullable<Text>,
+        /// The home cluster that the token answer named, such as eu; null where Zoom named none.
+        zoom_cluster -> Nullable<Text>,
+        /// Whether its grant works.
+        status -> Text,
+        /// What the user granted, as Zoom listed it.
+        scopes -> Array<Text>,
+        /// When it became active for the first time.
+        created_at -> Timestamptz,
+        /// When it changed last.
+        updated_at -> Timestamptz,
+        /// When it ended.
+        revoked_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    /// One file of a recording.
+    recording_files (id) {
+        /// The id that the app knows.
+        id -> Uuid,
+        /// The recording that it belongs to.
+        recording_id -> Uuid,
+        /// Zoom's id of the file, or the name that stands for it where Zoom gave none.
+        zoom_file_id -> Text,
+        /// Zoom's file_type, such as MP4 or TRANSCRIPT; new values may come.
+        kind -> Text,
+        /// The file name extension in lower case, without a dot.
+        extension -> Text,
+        /// Zoom's recording_type, such as shared_screen_with_speaker_view; new values may come.
+        recording_type -> Nullable<Text>,
+        /// Whether its bytes are in the region's storage.
+        status -> Text,
+        /// When its recording began.
+        recorded_from -> Nullable<Timestamptz>,
+        /// When its recording ended.
+        recorded_to -> Nullable<Timestamptz>,
+        /// The size that Zoom announced; null where it announced none.
+        announced_size_bytes -> Nullable<Int8>,
+        /// Where Zoom serves it, sealed; null once stored.
+        download_url_sealed -> Nullable<Binary>,
+        /// The event's download token, sealed; null once stored or where the event had none.
+        download_token_sealed -> Nullable<Binary>,
+        /// Its key in the object storage.
+        object_key -> Nullable<Text>,
+        /// The size of the stored object.
+        size_bytes -> Nullable<Int8>,
+        /// SHA-256 of the stored bytes, which are exactly those that Zoom served.
+        sha256 -> Nullable<Binary>,
+        /// The media type for serving it, which follows from its extension.
+        content_type -> Nullable<Text>,
+        /// Why the last attempt to fetch it failed.
+        failure_class -> Nullable<Text>,
+        /// When Zoom first told of it.
+        created_at -> Timestamptz,
+        /// When it changed last.
+        updated_at -> Timestamptz,
+        /// When its bytes were committed.
+        stored_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    /// One meeting instance's recording, as one link sees it.
+    recordings (id) {
+        /// The id that the app knows.
+        id -> Uuid,
+        /// The link that it belongs to.
+        link_id -> Uuid,
+        /// The account under whose key its personal data is sealed.
+        zoom_account_id -> Text,
+        /// Zoom's id of the meeting instance.
+        meeting_uuid -> Text,
+        /// Zoom's meeting number, which recurring instances share.
+        meeting_id -> Nullable<Int8>,
+        /// The Zoom user who hosted.
+        host_id -> Nullable<Text>,
+        /// The meeting's topic, sealed.
+        topic_sealed -> Nullable<Binary>,
+        /// When the recording began: the earliest start of a file, else the meeting's.
+        started_at -> Nullable<Timestamptz>,
+        /// Follows from its files.
+        status -> Text,
+        /// When Zoom first told of it.
+        created_at -> Timestamptz,
+        /// When it or one of its files changed last.
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// Data keys, one live key for each Zoom account; destroying it erases what it sealed (INV-8).
+    vault_keys (id) {
+        /// Stands in front of each ciphertext that the key sealed.
+        id -> Uuid,
+        /// The Zoom account whose data it seals; null for the region's own short-lived data.
+        zoom_account_id -> Nullable<Text>,
+        /// Which of the region's key-encryption keys wraps it.
+        region_key_id -> Text,
+        /// The data key, wrapped; null once destroyed.
+        wrapped_key -> Nullable<Binary>,
+        /// When it was made.
+        created_at -> Timestamptz,
+        /// When it was destroyed, for ever.
+        destroyed_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::joinable!(delivery_attempts -> events (event_id));
+diesel::joinable!(grants -> links (link_id));
+diesel::joinable!(recording_files -> recordings (recording_id));
+diesel::joinable!(recordings -> links (link_id));
+
+diesel::allow_tables_to_appear_in_same_query!(
+    connect_sessions,
+    delivery_attempts,
+    events,
+    grants,
+    inbox,
+    jobs,
+    links,
+    recording_files,
+    recordings,
+    vault_keys
+);

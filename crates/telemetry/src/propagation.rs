@@ -1,0 +1,25 @@
+//! Trace context that travels in rows (W3C Trace Context), so that one trace spans webhook, jobs and delivery.
+
+use std::collections::HashMap;
+
+use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+const TRACEPARENT: &str = "traceparent";
+
+/// Makes the span a child of the trace that this `traceparent` names; one that does not parse is ignored.
+pub fn set_parent(span: &Span, traceparent: &str) {
+    let carrier = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
+    let context = TraceContextPropagator::new().extract(&carrier);
+    // The only failure is a span that no OpenTelemetry layer sees, and then there is no trace to join.
+    let _ = span.set_parent(context);
+}
+
+/// The `traceparent` of the current span, to be kept in a row; none where no trace is recorded.
+pub fn current_traceparent() -> Option<String> {
+    let mut carrier = HashMap::new();
+    TraceContextPropagator::new().inject_context(&Span::current().context(), &mut carrier);
+    carrier.remove(TRACEPARENT)
+}

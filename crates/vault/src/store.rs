@@ -1,0 +1,91 @@
+//! The queries of the `vault_keys` table.
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use domicile_kernel::{KeyId, Timestamp, ZoomAccountId};
+use domicile_store::schema::vault_keys;
+use domicile_store::{Conn, StoreError, one_row};
+use uuid::Uuid;
+
+/// A data key as its row holds it.
+pub(crate) struct WrappedKey {
+    pub(crate) id: KeyId,
+    pub(crate) region_key_id: String,
+    /// Nothing once destroyed.
+    pub(crate) wrapped: Option<Vec<u8>>,
+}
+
+type Row = (Uuid, String, Option<Vec<u8>>);
+const COLUMNS: (vault_keys::id, vault_keys::region_key_id, vault_keys::wrapped_key) =
+    (vault_keys::id, vault_keys::region_key_id, vault_keys::wrapped_key);
+
+fn wrapped_key((id, region_key_id, wrapped): Row) -> WrappedKey {
+    WrappedKey {
+        id: id.into(),
+        region_key_id,
+        wrapped,
+    }
+}
+
+pub(crate) async fn by_id(conn: &mut Conn, id: KeyId) -> Result<Option<WrappedKey>, StoreError> {
+    let row: Option<Row> = vault_keys::table
+        .select(COLUMNS)
+        .filter(vault_keys::id.eq(id.as_uuid()))
+        .first(conn)
+        .await
+        .optional()?;
+    Ok(row.map(wrapped_key))
+}
+
+pub(crate) async fn live(
+    conn: &mut Conn,
+    account: Option<&ZoomAccountId>,
+) -> Result<Option<WrappedKey>, StoreError> {
+    let row: Option<Row> = vault_keys::table
+        .select(COLUMNS)
+        .filter(vault_keys::zoom_account_id.is_not_distinct_from(account.map(ZoomAccountId::as_str)))
+        .filter(vault_keys::destroyed_at.is_null())
+        .first(conn)
+        .await
+        .optional()?;
+    Ok(row.map(wrapped_key))
+}
+
+/// Inserts a new key unless another process was first; then nothing is changed and the caller reads again.
+pub(crate) async fn insert(
+    conn: &mut Conn,
+    account: Option<&ZoomAccountId>,
+    id: KeyId,
+    region_key_id: &str,
+    wrapped: &[u8],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    diesel::insert_into(vault_keys::table)
+        .values((
+            vault_keys::id.eq(id.as_uuid()),
+            vault_keys::zoom_account_id.eq(account.map(ZoomAccountId::as_str)),
+            vault_keys::region_key_id.eq(region_key_id),
+            vault_keys::wrapped_key.eq(wrapped),
+            vault_keys::created_at.eq(now),
+        ))
+        .on_conflict_do_nothing()
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Destroys a key.
+pub(crate) async fn destroy(conn: &mut Conn, id: KeyId, now: Timestamp) -> Result<(), StoreError> {
+    let rows = diesel::update(
+        vault_keys::table
+            .filter(vault_keys::id.eq(id.as_uuid()))
+            .filter(vault_keys::destroyed_at.is_null()),
+    )
+    .set((
+        vault_keys::wrapped_key.eq(None::<Vec<u8>>),
+        vault_keys::destroyed_at.eq(now),
+    ))
+    .execute(conn)
+    .await?;
+    one_row("destroy a data key", rows)
+}

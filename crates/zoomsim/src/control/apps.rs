@@ -1,0 +1,162 @@
+//! Apps and their event subscriptions.
+
+use url::{Host, Url};
+
+use crate::control::ControlError;
+use crate::model::app::{App, EVENTS, NewApp, NewSubscription, Subscription, default_scopes};
+use crate::model::token::{Ended, Grant};
+use crate::random;
+use crate::sim::Sim;
+use crate::webhook::payload::Occasion;
+use crate::webhook::publish::Manner;
+
+impl Sim {
+    /// Registers an app. Its subscriptions are challenged first; if one fails, nothing is saved.
+    pub async fn create_app(&self, new: NewApp) -> Result<App, ControlError> {
+        let rng = self.rng();
+        let client_id = new.client_id.unwrap_or_else(|| random::short_id(rng));
+        let taken = |sim: &Self| sim.read(|state| state.apps.contains_key(&client_id));
+        if taken(self) {
+            return Err(ControlError::Taken("client_id"));
+        }
+        for uri in &new.redirect_uris {
+            Url::parse(uri).map_err(|_| ControlError::Invalid("a redirect URI is not a URL".to_owned()))?;
+        }
+        let mut app = App {
+            client_secret: new.client_secret.unwrap_or_else(|| random::hex_text::<16>(rng)),
+            name: new.name.unwrap_or_else(|| "Test app".to_owned()),
+            usage: new.usage,
+            redirect_uris: new.redirect_uris,
+            scopes: if new.scopes.is_empty() { default_scopes(new.usage) } else { new.scopes },
+            subscriptions: Vec::new(),
+            client_id: client_id.clone(),
+        };
+        for subscription in new.subscriptions {
+            let saved = self.checked(subscription).await?;
+            app.subscriptions.push(saved);
+        }
+        if taken(self) {
+            return Err(ControlError::Taken("client_id"));
+        }
+        self.update(|state| state.apps.insert(client_id, app.clone()));
+        Ok(app)
+    }
+
+    /// All apps.
+    pub fn apps(&self) -> Vec<App> {
+        self.read(|state| state.apps.values().cloned().collect())
+    }
+
+    /// One app.
+    pub fn app(&self, client_id: &str) -> Result<App, ControlError> {
+        self.read(|state| state.apps.get(client_id).cloned()).ok_or(ControlError::UnknownApp)
+    }
+
+    /// Removes an app with its subscriptions and grants; no event is sent.
+    pub fn delete_app(&self, client_id: &str) -> Result<(), ControlError> {
+        self.update(|state| {
+            state.apps.remove(client_id).ok_or(ControlError::UnknownApp)?;
+            state.grants.retain(|grant| grant.client_id != client_id);
+            Ok(())
+        })
+    }
+
+    /// Adds an event subscription, after the challenge unless the order says otherwise.
+    pub async fn add_subscription(
+        &self,
+        client_id: &str,
+        new: NewSubscription,
+    ) -> Result<Subscription, ControlError> {
+        self.app(client_id)?;
+        let saved = self.checked(new).await?;
+        self.update(|state| {
+            let app = state.apps.get_mut(client_id).ok_or(ControlError::UnknownApp)?;
+            app.subscriptions.push(saved.clone());
+            Ok(saved)
+        })
+    }
+
+    /// Challenges a saved subscription now; success enables a disabled one again.
+    pub async fn validate_subscription(&self, id: &str) -> Result<Subscription, ControlError> {
+        self.challenge_saved(id).await.ok_or(ControlError::UnknownSubscription)??;
+        let next = self.next_challenge(self.now());
+        self.update(|state| {
+            let it = state.subscription_mut(id).ok_or(ControlError::UnknownSubscription)?;
+            it.enabled = true;
+            it.next_challenge_at = next;
+            Ok(it.clone())
+        })
+    }
+
+    /// Removes an event subscription.
+    pub fn delete_subscription(&self, id: &str) -> Result<(), ControlError> {
+        self.update(|state| {
+            let app = state.apps.values_mut().find(|app| app.subscriptions.iter().any(|it| it.id == id));
+            app.ok_or(ControlError::UnknownSubscription)?.subscriptions.retain(|it| it.id != id);
+            Ok(())
+        })
+    }
+
+    /// The installs: who authorised what.
+    pub fn grants(&self) -> Vec<Grant> {
+        self.read(|state| state.grants.clone())
+    }
+
+    /// A user removes the app: her tokens end at once and `app_deauthorized` is sent to its subscriptions.
+    pub async fn deauthorize(
+        &self,
+        client_id: &str,
+        user_id: &str,
+    ) -> Result<Vec<crate::WebhookDelivery>, ControlError> {
+        let account_id = self.user(user_id)?.account_id;
+        self.app(client_id)?;
+        self.end_grant(client_id, user_id);
+        let occasion = Occasion::Deauthorized {
+            client_id: client_id.to_owned(),
+            user_id: user_id.to_owned(),
+            account_id,
+            at: self.now(),
+        };
+        Ok(self.publish(occasion, Manner::default()).await)
+    }
+
+    /// Ends the install and every token of it.
+    pub(crate) fn end_grant(&self, client_id: &str, user_id: &str) {
+        self.update(|state| {
+            state.grants.retain(|grant| !(grant.client_id == client_id && grant.user_id == user_id));
+            state.end_tokens(client_id, user_id, Ended::Revoked);
+        });
+    }
+
+    async fn checked(&self, new: NewSubscription) -> Result<Subscription, ControlError> {
+        if !is_loopback(&new.url) {
+            let text = "a subscription's URL must be http(s) on a loopback host";
+            return Err(ControlError::Invalid(text.to_owned()));
+        }
+        let secret_token = new.secret_token.unwrap_or_else(|| random::short_id(self.rng()));
+        if new.validate {
+            self.challenge(&new.url, &secret_token).await?;
+        }
+        let events = if new.events.is_empty() { EVENTS.iter().map(|name| (*name).to_owned()).collect() } else { new.events };
+        Ok(Subscription {
+            id: random::short_id(self.rng()),
+            url: new.url,
+            secret_token,
+            events,
+            enabled: true,
+            failed_challenges: 0,
+            next_challenge_at: self.next_challenge(self.now()),
+            owner_mails: Vec::new(),
+        })
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https")
+        && match url.host() {
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
+}

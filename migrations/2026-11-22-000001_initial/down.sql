@@ -1,0 +1,10 @@
+DROP TABLE jobs;
+DROP TABLE delivery_attempts;
+DROP TABLE events;
+DROP TABLE recording_files;
+DROP TABLE recordings;
+DROP TABLE inbox;
+DROP TABLE grants;
+DROP TABLE links;
+DROP TABLE connect_sessions;
+DROP TABLE vault_keys;
