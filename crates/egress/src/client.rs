@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use opentelemetry::{Context, KeyValue, global};
 use tracing::field::Empty;
 use tracing::{Instrument, Span, info_span};
@@ -177,6 +177,11 @@ impl Client {
         outgoing.headers_mut().remove(header::HOST);
         if !body.is_empty() {
             *outgoing.body_mut() = Some(body.into());
+        } else if matches!(*outgoing.method(), Method::POST | Method::PUT | Method::PATCH) {
+            // RFC 9110, section 8.6; S3 insists on it.
+            outgoing
+                .headers_mut()
+                .insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         self.execute(outgoing).await
     }

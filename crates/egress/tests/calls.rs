@@ -3,6 +3,7 @@
 
 mod server;
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,6 +103,25 @@ async fn a_request_carries_our_name_and_no_more_than_it_must() {
     ] {
         assert!(!seen.contains(absent), "{absent}: {seen}");
     }
+}
+
+#[tokio::test]
+async fn an_empty_post_or_put_announces_that_it_is_empty() {
+    let server = serve(|_| Answer::ok("")).await;
+    for method in ["POST", "PUT", "GET"] {
+        let request = Request::builder()
+            .method(method)
+            .uri(server.url("127.0.0.1", "/"))
+            .body(Bytes::new())
+            .unwrap();
+        client().send(request).await.unwrap();
+    }
+    let announced: Vec<_> = server
+        .seen()
+        .iter()
+        .map(|head| head.matches("content-length: 0\r\n").count())
+        .collect();
+    assert_eq!(announced, [1, 1, 0]);
 }
 
 #[tokio::test]
@@ -400,7 +420,7 @@ fn assert_shows_nothing_secret(error: &EgressError) {
     let mut text = format!("{error:?} {error}");
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
-        text.push_str(&format!(" {cause:?} {cause}"));
+        let _ = write!(text, " {cause:?} {cause}");
         source = cause.source();
     }
     assert!(!text.contains("secret-"), "{text}");

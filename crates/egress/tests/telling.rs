@@ -11,7 +11,7 @@ use domicile_egress::testing::{TIMEOUTS, loopback};
 use http::Request;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use opentelemetry::{Context, global};
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ScopeMetrics};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
@@ -112,7 +112,7 @@ async fn a_call_tells_host_and_status_and_never_path_query_or_header() {
     let mut refused = Vec::new();
     let mut durations = Vec::new();
     for resource in exporter.get_finished_metrics().unwrap() {
-        for metric in resource.scope_metrics().flat_map(|scope| scope.metrics()) {
+        for metric in resource.scope_metrics().flat_map(ScopeMetrics::metrics) {
             match metric.data() {
                 AggregatedMetrics::U64(MetricData::Sum(sum))
                     if metric.name() == "domicile.egress.refused" =>

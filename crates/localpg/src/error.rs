@@ -18,7 +18,7 @@ pub enum LocalPgError {
     },
     /// The folder's data belong to another major version.
     #[error(
-        "{folder} holds data of PostgreSQL {found}, and only version {have} is here; install {found} or remove the folder"
+        "{folder} holds data of PostgreSQL {found}, and the server is version {have}; use {found} or remove the folder"
     )]
     OtherVersion {
         /// The cluster's folder.

@@ -203,4 +203,32 @@ mod tests {
         assert!(home.starts_with(REACHABLE) && user.reaches(&home));
         fs::remove_dir_all(home).unwrap();
     }
+
+    #[test]
+    fn binaries_out_of_reach_are_copied_with_their_links() {
+        let user = ServerUser::choose().unwrap();
+        if user.ids.is_none() {
+            return;
+        }
+        let closed = tempfile::tempdir().unwrap();
+        fs::set_permissions(closed.path(), Permissions::from_mode(0o700)).unwrap();
+        let tree = closed.path().join("native");
+        for folder in ["bin", "lib"] {
+            fs::create_dir_all(tree.join(folder)).unwrap();
+        }
+        fs::write(tree.join("lib/libpq.so.5.17"), "library").unwrap();
+        std::os::unix::fs::symlink("libpq.so.5.17", tree.join("lib/libpq.so.5")).unwrap();
+        let found = Binaries {
+            major: 17,
+            folder: tree.join("bin"),
+            portable: Some(tree),
+        };
+        let copy = reachable_binaries(found.clone(), &user).unwrap();
+        assert!(user.reaches(&copy.folder));
+        let library = copy.folder.join("../lib/libpq.so.5");
+        assert!(fs::symlink_metadata(&library).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(library).unwrap(), "library");
+        assert_eq!(reachable_binaries(found, &user).unwrap(), copy);
+        fs::remove_dir_all(copy.portable.unwrap()).unwrap();
+    }
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::binaries::{Binaries, inspect, last_lines, program_exists};
 
 /// Pinned, so that the same source tree always gets the same server.
-const VERSION: &str = "17.10.0-beta.17";
+pub(crate) const VERSION: &str = "17.10.0-beta.17";
 /// The major version of [`VERSION`].
 const MAJOR: u32 = 17;
 

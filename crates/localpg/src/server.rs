@@ -17,7 +17,7 @@ use crate::home::ServerUser;
 pub(crate) const SUPERUSER: &str = "domicile";
 
 /// How long a server may take to start or to stop; a recovery after a crash can take this long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The data folder inside a cluster's folder.
 pub(crate) fn data_path(home: &Path) -> PathBuf {
@@ -44,7 +44,12 @@ pub(crate) fn password(home: &Path) -> Result<String, LocalPgError> {
 }
 
 /// Makes the data folder, all or nothing: an interrupted attempt is removed by the next.
-pub(crate) fn init(home: &Path, binaries: &Binaries, user: &ServerUser) -> Result<(), LocalPgError> {
+pub(crate) fn init(
+    home: &Path,
+    binaries: &Binaries,
+    user: &ServerUser,
+    auth: &str,
+) -> Result<(), LocalPgError> {
     let unfinished = home.join("data.new");
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished).doing(|| format!("removing {}", unfinished.display()))?;
@@ -54,13 +59,8 @@ pub(crate) fn init(home: &Path, binaries: &Binaries, user: &ServerUser) -> Resul
     user.own(&password_file, 0o600)?;
     let output = user
         .command(binaries.folder.join("initdb"))
-        .args([
-            "--encoding=UTF8",
-            "--locale=C",
-            "--auth=scram-sha-256",
-            "--no-instructions",
-            "--no-sync",
-        ])
+        .args(["--encoding=UTF8", "--locale=C", "--no-instructions", "--no-sync"])
+        .arg(format!("--auth={auth}"))
         .arg(format!("--username={SUPERUSER}"))
         .arg("--pwfile")
         .arg(&password_file)
@@ -117,10 +117,10 @@ impl PidFile {
         let port = lines.get(3).and_then(|line| line.parse().ok());
         let ready = lines.get(7).is_some_and(|line| *line == "ready");
         Some(Self {
+            text,
             pid,
             port,
             ready,
-            text,
         })
     }
 }

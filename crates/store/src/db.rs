@@ -168,7 +168,7 @@ type Manager = <Conn as AsyncConnection>::TransactionManager;
 pub(crate) async fn establish(settings: &DbSettings) -> Result<Conn, StoreError> {
     match tls::connect(settings).await? {
         Connected::Plain(client, connection) => {
-            Conn::try_from_client_and_connection(client, connection).await
+            Conn::try_from_client_and_connection(client, *connection).await
         }
         Connected::Tls(client, connection) => Conn::try_from_client_and_connection(client, *connection).await,
     }

@@ -7,7 +7,6 @@ mod metrics;
 mod migrations;
 mod outbox;
 #[expect(
-    missing_docs,
     clippy::doc_markdown,
     reason = "generated; what has a comment in the database has its doc"
 )]

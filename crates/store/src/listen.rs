@@ -43,7 +43,7 @@ async fn session(
     on_notify: &(impl Fn(&str) + Send + Sync),
 ) -> Result<(), crate::StoreError> {
     match tls::connect(settings).await? {
-        Connected::Plain(client, connection) => drive(client, connection, channel, on_notify).await,
+        Connected::Plain(client, connection) => drive(client, *connection, channel, on_notify).await,
         Connected::Tls(client, connection) => drive(client, *connection, channel, on_notify).await,
     }
     .map_err(tls::unavailable)

@@ -16,7 +16,7 @@ type TlsConnection =
 
 /// An open connection of either kind.
 pub(crate) enum Connected {
-    Plain(Client, Connection<Socket, tokio_postgres::tls::NoTlsStream>),
+    Plain(Client, Box<Connection<Socket, tokio_postgres::tls::NoTlsStream>>),
     Tls(Client, Box<TlsConnection>),
 }
 
@@ -25,7 +25,7 @@ pub(crate) async fn connect(settings: &DbSettings) -> Result<Connected, StoreErr
     match &settings.tls {
         TlsMode::Disable => {
             let (client, connection) = settings.postgres.connect(NoTls).await.map_err(unavailable)?;
-            Ok(Connected::Plain(client, connection))
+            Ok(Connected::Plain(client, Box::new(connection)))
         }
         TlsMode::VerifyFull { root_cert } => {
             let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -150,13 +150,13 @@ mod tests {
     #[tokio::test]
     async fn what_a_dead_process_left_is_swept_and_what_lives_is_not() {
         let living = TestDb::create().await;
-        let client = living.client().await;
-        let orphan = template::unlocked_for_test(&client).await;
-        assert!(names(&client).await.contains(&orphan));
-        template::sweep(&client).await;
-        let left = names(&client).await;
-        assert!(!left.contains(&orphan));
-        assert!(left.contains(living.name()));
+        let maintenance = Server::get().await.connect().await;
+        let orphan = template::unlocked_for_test(&maintenance).await;
+        // A sweep gives way to tests that are making their databases, and any process may be the one that sweeps.
+        while names(&maintenance).await.contains(&orphan) {
+            template::sweep(&maintenance).await;
+        }
+        assert!(names(&maintenance).await.contains(living.name()));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,5 +5,6 @@
     reason = "a test that cannot be set up has failed; the panic says why"
 )]
 
+pub mod app;
 pub mod clock;
 pub mod db;

@@ -1,9 +1,9 @@
 //! The commands: one file each, one line here.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::generate;
 use crate::run::Outcome;
+use crate::{generate, test, tidy};
 
 /// The developers' commands of Domicile. CI runs exactly these.
 #[derive(Debug, Parser)]
@@ -17,11 +17,35 @@ struct Cli {
 enum Command {
     /// Write what is derived from other files: the tables of `store` from the migrations
     Gen(generate::Args),
+    /// Run every check and every test, with all that they need
+    Test(test::Args),
+    /// Check the rules of the house that no compiler knows
+    Tidy(tidy::Args),
 }
 
 /// Reads the command line and does what it says.
 pub(crate) fn run() -> Outcome {
     match Cli::parse().command {
         Command::Gen(args) => generate::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Tidy(args) => tidy::run(&args),
+    }
+}
+
+/// The names of all commands, for checking the pages that mention them.
+pub(crate) fn command_names() -> Vec<String> {
+    Cli::command()
+        .get_subcommands()
+        .map(|command| command.get_name().to_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
     }
 }

@@ -1,13 +1,13 @@
 #![doc = include_str!("../README.md")]
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a developer's tool talks to its terminal"
-)]
+#![allow(clippy::print_stdout, clippy::print_stderr)] // A developer's tool talks to its terminal.
+#![allow(clippy::case_sensitive_file_extension_comparisons)] // The tree's own names are in lower case.
 
 mod cli;
 mod generate;
+mod interop;
 mod run;
+mod test;
+mod tidy;
 mod tree;
 
 use std::process::ExitCode;

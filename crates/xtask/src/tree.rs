@@ -1,6 +1,7 @@
 //! Where things lie in the source tree.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The top of the source tree.
 pub(crate) fn root() -> &'static Path {
@@ -27,4 +28,13 @@ pub(crate) fn migrations() -> std::io::Result<Vec<PathBuf>> {
     folders.retain(|folder| folder.is_dir());
     folders.sort();
     Ok(folders)
+}
+
+/// Cargo, at the top of the tree.
+pub(crate) fn cargo() -> Command {
+    // `cargo run` names itself, so that a chosen toolchain stays chosen.
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(program);
+    command.current_dir(root());
+    command
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use domicile_egress::HostRule;
 use thiserror::Error;
-use url::{Host, Url};
+use url::Url;
 
 /// The hosts that downloads and `api_url` may use: `zoom.us` and all below it, as the setting says.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ pub enum ApiUrlError {
 }
 
 impl ZoomHosts {
-    /// Takes the rules in.
+    /// Takes the rules in. What each of them matches is https, except on a loopback host.
     pub fn new(rules: Vec<HostRule>) -> Self {
         Self { rules }
     }
@@ -53,9 +53,7 @@ impl ZoomHosts {
     pub fn allows(&self, url: &Url) -> bool {
         url.username().is_empty()
             && url.password().is_none()
-            && self.rules.iter().any(|rule| {
-                (url.scheme() == "https" || is_loopback(rule)) && rule.matches(url)
-            })
+            && self.rules.iter().any(|rule| rule.matches(url))
     }
 
     /// Checks the `api_url` of a token answer, or the one of the settings: https, an allowed host, no port and no path.
@@ -71,7 +69,10 @@ impl ZoomHosts {
         if !bare {
             return Err(ApiUrlError::MoreThanHost);
         }
-        let loopback = self.rules.iter().any(|rule| is_loopback(rule) && rule.matches(&url));
+        let loopback = self
+            .rules
+            .iter()
+            .any(|rule| is_loopback(rule) && rule.matches(&url));
         if !loopback {
             if url.scheme() != "https" {
                 return Err(ApiUrlError::NotHttps);
@@ -93,7 +94,7 @@ impl ZoomHosts {
             || self
                 .rules
                 .iter()
-                .any(|rule| matches!(rule, HostRule::Suffix { domain: suffix, .. } if suffix == domain));
+                .any(|rule| matches!(rule, HostRule::Suffix { domain: suffix } if suffix == domain));
         below_a_rule.then(|| cluster_of_label(label)).flatten()
     }
 }
@@ -108,14 +109,7 @@ impl FromStr for ZoomHosts {
             .split(',')
             .map(str::trim)
             .filter(|entry| !entry.is_empty())
-            .map(|entry| {
-                if names_loopback(entry) {
-                    return Ok(HostRule::Loopback {
-                        host: entry.to_owned(),
-                    });
-                }
-                HostRule::parse_suffix(entry).map_err(|_| InvalidHost(entry.to_owned()))
-            })
+            .map(|entry| HostRule::parse_suffix(entry).map_err(|_| InvalidHost(entry.to_owned())))
             .collect::<Result<Vec<_>, _>>()?;
         if rules.is_empty() {
             return Err(InvalidHost(text.to_owned()));
@@ -128,20 +122,13 @@ fn is_loopback(rule: &HostRule) -> bool {
     matches!(rule, HostRule::Loopback { .. })
 }
 
-fn names_loopback(host: &str) -> bool {
-    match Host::parse(host) {
-        Ok(Host::Domain(name)) => name == "localhost",
-        Ok(Host::Ipv4(address)) => address.is_loopback(),
-        Ok(Host::Ipv6(address)) => address.is_loopback(),
-        Err(_) => false,
-    }
-}
-
 // `api-eu` is the present form, `eu01api` an earlier one that may sit in old rows; `api` is the global host.
 fn cluster_of_label(label: &str) -> Option<String> {
     let name = match label.strip_prefix("api-") {
         Some(name) => name,
-        None => label.strip_suffix("api")?.trim_end_matches(|c: char| c.is_ascii_digit()),
+        None => label
+            .strip_suffix("api")?
+            .trim_end_matches(|c: char| c.is_ascii_digit()),
     };
     (!name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase())).then(|| name.to_owned())
 }

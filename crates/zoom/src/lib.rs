@@ -1,8 +1,21 @@
 #![doc = include_str!("../README.md")]
 
-pub mod challenge;
-pub mod event;
-pub mod recording;
 pub mod signature;
 
+pub mod challenge;
+
+pub mod event;
+
+pub mod recording;
+
+pub mod host;
+
+pub mod oauth;
+
+pub mod api;
+
+mod transport;
 mod wire;
+
+#[cfg(test)]
+mod fake;

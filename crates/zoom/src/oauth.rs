@@ -18,9 +18,9 @@ use domicile_kernel::{Clock, Secret};
 use http::{Method, Request, header};
 use oauth2::basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse};
 use oauth2::{
-    AsyncHttpClient, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
-    HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, StandardRevocableToken,
-    TokenUrl,
+    AsyncHttpClient, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
+    EndpointSet, HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError,
+    StandardRevocableToken, TokenUrl,
 };
 use thiserror::Error;
 use url::{Url, form_urlencoded};
@@ -129,7 +129,11 @@ impl ZoomOAuth {
     }
 
     /// Exchanges a code (RFC 6749 section 4.1.3), which lives five minutes and works once.
-    pub async fn exchange(&self, code: &Secret<String>, verifier: &PkceVerifier) -> Result<TokenSet, OAuthError> {
+    pub async fn exchange(
+        &self,
+        code: &Secret<String>,
+        verifier: &PkceVerifier,
+    ) -> Result<TokenSet, OAuthError> {
         let http = TokenEndpoint::new(self);
         let answer = self
             .client
@@ -145,7 +149,11 @@ impl ZoomOAuth {
     pub async fn refresh(&self, refresh_token: &Secret<String>) -> Result<TokenSet, OAuthError> {
         let http = TokenEndpoint::new(self);
         let refresh_token = RefreshToken::new(refresh_token.expose().clone());
-        let answer = self.client.exchange_refresh_token(&refresh_token).request_async(&http).await;
+        let answer = self
+            .client
+            .exchange_refresh_token(&refresh_token)
+            .request_async(&http)
+            .await;
         http.outcome(answer)
     }
 
@@ -244,3 +252,6 @@ impl<'c> AsyncHttpClient<'c> for TokenEndpoint<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,23 +20,24 @@ pub(crate) enum NoAnswer {
 }
 
 /// Sends the request and reads at most `max_bytes` of the answer.
-pub(crate) async fn send(client: &Client, request: Request<Bytes>, max_bytes: usize) -> Result<Answer, NoAnswer> {
+pub(crate) async fn send(
+    client: &Client,
+    request: Request<Bytes>,
+    max_bytes: usize,
+) -> Result<Answer, NoAnswer> {
     let response = client.send(request).await.map_err(|error| {
-        if was_not_sent(&error) {
-            NoAnswer::NotSent(error)
-        } else {
+        if error.may_have_arrived() {
             NoAnswer::Lost(error)
+        } else {
+            NoAnswer::NotSent(error)
         }
     })?;
     let status = response.status();
     let headers = response.headers().clone();
     let body = response.bytes_limited(max_bytes).await.map_err(NoAnswer::Lost)?;
-    Ok(Answer { status, headers, body })
-}
-
-fn was_not_sent(error: &EgressError) -> bool {
-    matches!(
-        error,
-        EgressError::Refused { .. } | EgressError::Dns { .. } | EgressError::Connect { .. }
-    )
+    Ok(Answer {
+        status,
+        headers,
+        body,
+    })
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod challenge;
 pub(crate) mod deliver;
+pub(crate) mod egress_sender;
 pub(crate) mod payload;
 pub(crate) mod publish;
 pub(crate) mod recording_payload;

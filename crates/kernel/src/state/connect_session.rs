@@ -42,6 +42,11 @@ impl ConnectSessionStatus {
         self.step(&[Self::AwaitingConfirmation], Self::Confirming)
     }
 
+    /// The code never left for Zoom, so the app may confirm once more.
+    pub fn give_code_back(self) -> Result<Self, InvalidTransition> {
+        self.step(&[Self::Confirming], Self::AwaitingConfirmation)
+    }
+
     /// The exchange gave a link.
     pub fn complete(self) -> Result<Self, InvalidTransition> {
         self.step(&[Self::Confirming], Self::Completed)
@@ -76,6 +81,8 @@ pub enum RefusalReason {
     ConsentDenied,
     /// The confirmation named another subject than the one that began (INV-6).
     SubjectMismatch,
+    /// The browser that came back is not the one that started.
+    BrowserMismatch,
     /// It was not confirmed in time.
     Expired,
     /// Zoom refused the code.
@@ -93,6 +100,7 @@ pub enum RefusalReason {
 text_state!(RefusalReason {
     ConsentDenied = "consent_denied",
     SubjectMismatch = "subject_mismatch",
+    BrowserMismatch = "browser_mismatch",
     Expired = "expired",
     CodeRejected = "code_rejected",
     WrongCluster = "wrong_cluster",
@@ -111,14 +119,15 @@ mod tests {
         Start,
         ReceiveCode,
         Confirm,
+        GiveCodeBack,
         Complete,
         Refuse,
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
-        use Step::{Complete, Confirm, ReceiveCode, Refuse, Start};
+        use Step::{Complete, Confirm, GiveCodeBack, ReceiveCode, Refuse, Start};
         prop::collection::vec(
-            prop::sample::select(vec![Start, ReceiveCode, Confirm, Complete, Refuse]),
+            prop::sample::select(vec![Start, ReceiveCode, Confirm, GiveCodeBack, Complete, Refuse]),
             0..12,
         )
     }
@@ -133,6 +142,7 @@ mod tests {
                     Step::Start => state.start(),
                     Step::ReceiveCode => state.receive_code(),
                     Step::Confirm => state.confirm(),
+                    Step::GiveCodeBack => state.give_code_back(),
                     Step::Complete => state.complete(),
                     Step::Refuse => state.refuse(),
                 };

@@ -1,7 +1,7 @@
 //! Cloning test databases from a template, and removing them.
 //!
 //! A database in use is locked by its oid in the session of its owner; the server itself releases the lock when the
-//! owner dies, on whatever machine. Making and sweeping exclude each other, so none is swept between its making and its lock.
+//! owner dies, on whatever machine. Such locks belong to one database: all of these are taken in the maintenance database. Making and sweeping exclude each other, so none is swept between its making and its lock.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,7 +40,7 @@ pub(super) async fn clone(server: &Server, keeper: &Client) -> String {
         )
         .await;
     }
-    let name = make(keeper, &format!("TEMPLATE {template}")).await;
+    let name = make(keeper, &format!("TEMPLATE {template} STRATEGY file_copy")).await;
     run(keeper, &format!("SELECT pg_advisory_unlock_shared({MAKING})")).await;
     name
 }
@@ -48,7 +48,7 @@ pub(super) async fn clone(server: &Server, keeper: &Client) -> String {
 /// Makes an empty database.
 pub(super) async fn empty(keeper: &Client) -> String {
     run(keeper, &format!("SELECT pg_advisory_lock_shared({MAKING})")).await;
-    let name = make(keeper, "TEMPLATE template0").await;
+    let name = make(keeper, "TEMPLATE template0 STRATEGY file_copy").await;
     run(keeper, &format!("SELECT pg_advisory_unlock_shared({MAKING})")).await;
     name
 }
@@ -116,11 +116,14 @@ pub(super) fn drop_statement(name: &str) -> String {
 
 /// True when the template was completed.
 async fn is_ready(client: &Client, template: &str) -> bool {
-    let found = client.query_opt(
-        "SELECT FROM pg_database WHERE datname = $1::text::name AND datistemplate",
-        &[&template],
-    );
-    found.await.expect("a look at the databases").is_some()
+    client
+        .query_opt(
+            "SELECT FROM pg_database WHERE datname = $1::text::name AND datistemplate",
+            &[&template],
+        )
+        .await
+        .expect("a look at the databases")
+        .is_some()
 }
 
 async fn build(server: &Server, client: &Client, template: &str) {
@@ -176,9 +179,9 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("the migrations are there") {
         let path = entry.expect("the migrations can be listed").path();
         if path.is_dir() {
-            list(&path, files)
+            list(&path, files);
         } else {
-            files.push(path)
+            files.push(path);
         }
     }
 }
@@ -193,5 +196,5 @@ async fn run(client: &Client, sql: &str) {
 /// A database that nobody holds, as a dead process leaves it.
 #[cfg(test)]
 pub(super) async fn unlocked_for_test(client: &Client) -> String {
-    create(client, "TEMPLATE template0").await
+    create(client, "TEMPLATE template0 STRATEGY file_copy").await
 }

@@ -14,6 +14,7 @@ use crate::wire::Scalar;
 const DOCUMENTED_LIFE: Duration = Duration::from_hours(1);
 
 /// The token answer (RFC 6749 section 5.1), of which Zoom may leave out everything but the access token.
+#[derive(Clone)]
 pub(super) struct ZoomTokenResponse {
     access_token: AccessToken,
     token_type: BasicTokenType,
@@ -66,10 +67,11 @@ impl<'de> Deserialize<'de> for ZoomTokenResponse {
             token_type: BasicTokenType::Bearer,
             refresh_token: wire.refresh_token.text().map(RefreshToken::new),
             expires_in: wire.expires_in.unsigned().map(Duration::from_secs),
-            scopes: wire
-                .scope
-                .text()
-                .map(|text| text.split_ascii_whitespace().map(|name| Scope::new(name.to_owned())).collect()),
+            scopes: wire.scope.text().map(|text| {
+                text.split_ascii_whitespace()
+                    .map(|name| Scope::new(name.to_owned()))
+                    .collect()
+            }),
             api_url: wire.api_url.text().and_then(|text| Url::parse(&text).ok()),
         })
     }
@@ -133,7 +135,10 @@ mod tests {
         assert_eq!(tokens.access_token.expose(), "A");
         assert_eq!(tokens.refresh_token.unwrap().expose(), "R");
         assert_eq!(tokens.expires_in, Duration::from_secs(3599));
-        assert_eq!(tokens.scopes, ["user:read:user", "cloud_recording:read:recording"]);
+        assert_eq!(
+            tokens.scopes,
+            ["user:read:user", "cloud_recording:read:recording"]
+        );
         assert_eq!(tokens.api_url.unwrap().as_str(), "https://api-eu.zoom.us/");
     }
 
@@ -141,8 +146,10 @@ mod tests {
     fn only_the_access_token_must_be_there() {
         let tokens = read(json!({"access_token": "A"})).unwrap();
         assert!(tokens.refresh_token.is_none() && tokens.scopes.is_empty() && tokens.api_url.is_none());
-        assert_eq!(tokens.expires_in, Duration::from_secs(3600));
-        let odd = read(json!({"access_token": "A", "expires_in": "3599", "scope": null, "api_url": "not a url"})).unwrap();
+        assert_eq!(tokens.expires_in, DOCUMENTED_LIFE);
+        let odd =
+            read(json!({"access_token": "A", "expires_in": "3599", "scope": null, "api_url": "not a url"}))
+                .unwrap();
         assert_eq!(odd.expires_in, Duration::from_secs(3599));
         assert!(odd.api_url.is_none());
         assert!(read(json!({"refresh_token": "R"})).is_none());

@@ -91,7 +91,9 @@ impl OAuthError {
     /// Whether the same call may be made again. A lost answer may be tried once more with the same token.
     pub fn fate(&self) -> Fate {
         match self {
-            Self::InvalidGrant { .. } | Self::InvalidClient | Self::Rejected { .. } | Self::NotARequest => Fate::Final,
+            Self::InvalidGrant { .. } | Self::InvalidClient | Self::Rejected { .. } | Self::NotARequest => {
+                Fate::Final
+            }
             Self::RateLimited { retry_after } | Self::Unavailable { retry_after, .. } => {
                 Fate::Retry { after: *retry_after }
             }

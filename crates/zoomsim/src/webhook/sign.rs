@@ -29,7 +29,6 @@ pub(crate) fn headers(
         ("x-zm-request-id", request_id.to_owned()),
         ("x-zm-trackingid", tracking_id.to_owned()),
         ("traceparent", format!("00-{}-{}-01", random::hex_text::<16>(rng), random::hex_text::<8>(rng))),
-        ("accept-encoding", "gzip".to_owned()),
     ];
     let signed = match mode {
         SignatureMode::Good => Some(signature(secret, timestamp, body)),

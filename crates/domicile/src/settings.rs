@@ -1,0 +1,120 @@
+//! The environment as one complete value, or every fault of it (INV-10).
+
+mod environment;
+mod faults;
+mod parse;
+mod reference;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use domicile_kernel::{RegionId, Secret};
+use domicile_linking::ReturnUrls;
+use domicile_store::DbSettings;
+use domicile_vault::RegionKeys;
+use domicile_web::AppKeys;
+use domicile_zoom::host::{ApiBase, ZoomHosts};
+use domicile_zoom::signature::WebhookSecrets;
+use url::Url;
+
+pub use environment::Environment;
+pub use faults::{Fault, Faults};
+pub use reference::{Requirement, SETTINGS, Setting};
+
+/// Everything that differs between deployments (INV-11).
+pub struct Settings {
+    /// Which region this is.
+    pub region: RegionSettings,
+    /// Where it listens and how it is reached.
+    pub http: HttpSettings,
+    /// The region's database.
+    pub database: DbSettings,
+    /// The region's Marketplace app and Zoom's addresses.
+    pub zoom: ZoomSettings,
+    /// The region's key-encryption keys.
+    pub vault_keys: RegionKeys,
+    /// The region's object storage.
+    pub objects: ObjectsSettings,
+    /// The application that is served.
+    pub app: AppSettings,
+    /// Further hosts that may be called, as the operator wrote them.
+    pub egress_allow: Vec<domicile_egress::HostRule>,
+    /// The region's collector.
+    pub otlp_endpoint: Option<Url>,
+}
+
+/// `DOMICILE_REGION_*`
+pub struct RegionSettings {
+    /// Such as `eu`.
+    pub id: RegionId,
+    /// Such as `European Union`.
+    pub name: String,
+    /// Zoom home clusters whose users may link here.
+    pub zoom_clusters: Vec<String>,
+}
+
+/// `DOMICILE_HTTP_*`
+pub struct HttpSettings {
+    /// How browsers and Zoom reach the public listener.
+    pub public_url: Url,
+    /// Zoom and browsers.
+    pub public_listen: SocketAddr,
+    /// The app's backend.
+    pub app_listen: SocketAddr,
+    /// The cluster alone.
+    pub ops_listen: SocketAddr,
+}
+
+/// `DOMICILE_ZOOM_*`
+pub struct ZoomSettings {
+    /// The Marketplace app's id.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: Secret<String>,
+    /// The secret tokens of its event subscriptions.
+    pub webhook_secrets: WebhookSecrets,
+    /// Where consent and tokens are.
+    pub oauth_url: Url,
+    /// The API where the token answer names none.
+    pub api_base: ApiBase,
+    /// Hosts that downloads and `api_url` may use.
+    pub hosts: ZoomHosts,
+}
+
+/// `DOMICILE_OBJECTS_*` and S3's own variables.
+pub struct ObjectsSettings {
+    /// `s3://bucket/prefix` or `file:///path`.
+    pub url: Url,
+    /// Credentials, endpoint and region of S3.
+    pub s3: domicile_objects::S3Options,
+}
+
+/// `DOMICILE_APP_*`
+pub struct AppSettings {
+    /// Digests of the keys that open the App API.
+    pub api_keys: AppKeys,
+    /// The app's page where a signed-in user begins.
+    pub start_url: Url,
+    /// Below these a connect session may return.
+    pub return_urls: ReturnUrls,
+    /// Where events are delivered; without it the app pulls.
+    pub events: Option<EventsSettings>,
+}
+
+/// Where events go and what signs them.
+pub struct EventsSettings {
+    /// The app's endpoint.
+    pub url: Url,
+    /// Standard Webhooks secrets; the first signs.
+    pub secrets: domicile_delivery::SigningSecrets,
+}
+
+/// How long a stop may take before running work is given back.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
+
+impl Settings {
+    /// Reads every setting, and gives every fault if there is one.
+    pub fn from_environment(environment: &Environment) -> Result<Self, Faults> {
+        parse::settings(environment)
+    }
+}

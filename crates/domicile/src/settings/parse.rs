@@ -1,0 +1,338 @@
+//! From variables to typed settings, collecting every fault.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use domicile_delivery::SigningSecrets;
+use domicile_egress::HostRule;
+use domicile_kernel::{RegionId, Secret};
+use domicile_linking::ReturnUrls;
+use domicile_objects::{ObjectStorage, S3Options};
+use domicile_store::DbSettings;
+use domicile_vault::RegionKeys;
+use domicile_web::AppKeys;
+use domicile_zoom::host::ZoomHosts;
+use domicile_zoom::signature::WebhookSecrets;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use super::environment::Environment;
+use super::faults::Faults;
+use super::reference::{Requirement, SETTINGS};
+use super::{
+    AppSettings, EventsSettings, HttpSettings, ObjectsSettings, RegionSettings, Settings, ZoomSettings,
+};
+
+#[derive(Deserialize, Default)]
+struct RegionSection {
+    id: Option<String>,
+    name: Option<String>,
+    zoom_clusters: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+struct HttpSection {
+    public_url: Option<String>,
+    public_listen: Option<String>,
+    app_listen: Option<String>,
+    ops_listen: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+struct DatabaseSection {
+    url: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+struct ZoomSection {
+    client_id: Option<String>,
+    client_secret: Option<String>,
+    webhook_secrets: Option<String>,
+    oauth_url: Option<String>,
+    api_url: Option<String>,
+    hosts: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+struct VaultSection {
+    keys: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+struct ObjectsSection {
+    url: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+struct AppSection {
+    api_keys: Option<String>,
+    start_url: Option<String>,
+    return_urls: Option<String>,
+    events_url: Option<String>,
+    events_secrets: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+struct EgressSection {
+    allow: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+struct OtelSection {
+    endpoint: Option<String>,
+}
+
+/// Parses everything; nothing is skipped because something before it is wrong.
+pub(super) fn settings(environment: &Environment) -> Result<Settings, Faults> {
+    let mut reader = Reader { faults: Faults::default(), environment: Environment::default() };
+    reader.environment = environment.resolved(&mut reader.faults);
+    let parts = (
+        reader.region(),
+        reader.http(),
+        reader.database(),
+        reader.zoom(),
+        reader.vault_keys(),
+        reader.objects(),
+        reader.app(),
+        reader.egress_allow(),
+        reader.otlp_endpoint(),
+    );
+    match parts {
+        (
+            Some(region),
+            Some(http),
+            Some(database),
+            Some(zoom),
+            Some(vault_keys),
+            Some(objects),
+            Some(app),
+            Some(egress_allow),
+            Some(otlp_endpoint),
+        ) if reader.faults.is_empty() => Ok(Settings {
+            region,
+            http,
+            database,
+            zoom,
+            vault_keys,
+            objects,
+            app,
+            egress_allow,
+            otlp_endpoint,
+        }),
+        _ => Err(reader.faults),
+    }
+}
+
+struct Reader {
+    faults: Faults,
+    environment: Environment,
+}
+
+impl Reader {
+    /// One section, its values still text: `envy` would stop at the first fault.
+    fn section<T: DeserializeOwned + Default>(&mut self, prefix: &str) -> T {
+        let read = envy::prefixed(prefix).from_iter(self.environment.variables());
+        self.faults.take(prefix, read).unwrap_or_default()
+    }
+
+    /// The text of a setting: what is set, else its default; a required one that is missing is a fault.
+    fn text(&mut self, name: &str, value: Option<String>) -> Option<String> {
+        let value = value.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        if value.is_some() {
+            return value;
+        }
+        let setting = SETTINGS.iter().find(|setting| setting.name == name)?;
+        match setting.requirement {
+            Requirement::Default(default) => Some(default.to_owned()),
+            Requirement::Optional => None,
+            Requirement::Required => {
+                self.faults.add(name, format!("is not set: {}", setting.meaning));
+                None
+            }
+        }
+    }
+
+    fn parsed<T>(&mut self, name: &str, value: Option<String>) -> Option<T>
+    where
+        T: FromStr<Err: std::fmt::Display>,
+    {
+        let text = self.text(name, value)?;
+        self.faults.take(name, text.parse())
+    }
+
+    /// A URL that is https, or http on a loopback host.
+    fn url(&mut self, name: &str, value: Option<String>) -> Option<Url> {
+        let text = self.text(name, value)?;
+        let url = self.faults.take(name, Url::parse(&text).map_err(|error| format!("is no URL: {error}")))?;
+        self.faults.take(name, HostRule::for_url(&url))?;
+        Some(url)
+    }
+
+    fn list(&mut self, name: &str, value: Option<String>) -> Option<Vec<String>> {
+        let text = self.text(name, value)?;
+        let entries: Vec<_> = split(&text).map(str::to_owned).collect();
+        if entries.is_empty() {
+            self.faults.add(name, "holds no entry");
+            return None;
+        }
+        Some(entries)
+    }
+
+    fn region(&mut self) -> Option<RegionSettings> {
+        let section: RegionSection = self.section("DOMICILE_REGION_");
+        let id = self.parsed::<RegionId>("DOMICILE_REGION_ID", section.id);
+        let name = self.text("DOMICILE_REGION_NAME", section.name);
+        let clusters = self.list("DOMICILE_REGION_ZOOM_CLUSTERS", section.zoom_clusters);
+        let zoom_clusters = clusters.and_then(|clusters| {
+            let wrong = clusters
+                .iter()
+                .find(|cluster| !cluster.bytes().all(|b| b.is_ascii_lowercase()));
+            match wrong {
+                Some(wrong) => {
+                    let problem = format!("{wrong:?} is no cluster; write the letters of its API host, such as eu");
+                    self.faults.add("DOMICILE_REGION_ZOOM_CLUSTERS", problem);
+                    None
+                }
+                None => Some(clusters),
+            }
+        });
+        Some(RegionSettings { id: id?, name: name?, zoom_clusters: zoom_clusters? })
+    }
+
+    fn http(&mut self) -> Option<HttpSettings> {
+        let section: HttpSection = self.section("DOMICILE_HTTP_");
+        let public_url = self.url("DOMICILE_HTTP_PUBLIC_URL", section.public_url).and_then(|url| {
+            if url.path() == "/" && url.query().is_none() && url.fragment().is_none() {
+                return Some(url);
+            }
+            self.faults.add("DOMICILE_HTTP_PUBLIC_URL", "must hold nothing after the host: the paths are fixed");
+            None
+        });
+        let public_listen = self.parsed::<SocketAddr>("DOMICILE_HTTP_PUBLIC_LISTEN", section.public_listen);
+        let app_listen = self.parsed::<SocketAddr>("DOMICILE_HTTP_APP_LISTEN", section.app_listen);
+        let ops_listen = self.parsed::<SocketAddr>("DOMICILE_HTTP_OPS_LISTEN", section.ops_listen);
+        Some(HttpSettings {
+            public_url: public_url?,
+            public_listen: public_listen?,
+            app_listen: app_listen?,
+            ops_listen: ops_listen?,
+        })
+    }
+
+    fn database(&mut self) -> Option<DbSettings> {
+        const URL: &str = "DOMICILE_DATABASE_URL";
+        let section: DatabaseSection = self.section("DOMICILE_DATABASE_");
+        let url = Secret::new(self.text(URL, section.url)?);
+        self.faults.take(URL, DbSettings::parse(&url))
+    }
+
+    fn zoom(&mut self) -> Option<ZoomSettings> {
+        const WEBHOOK_SECRETS: &str = "DOMICILE_ZOOM_WEBHOOK_SECRETS";
+        const API_URL: &str = "DOMICILE_ZOOM_API_URL";
+        let section: ZoomSection = self.section("DOMICILE_ZOOM_");
+        let client_id = self.text("DOMICILE_ZOOM_CLIENT_ID", section.client_id);
+        let client_secret = self.text("DOMICILE_ZOOM_CLIENT_SECRET", section.client_secret).map(Secret::new);
+        let secrets = self.list(WEBHOOK_SECRETS, section.webhook_secrets).and_then(|tokens| {
+            let tokens: Vec<_> = tokens.into_iter().map(Secret::new).collect();
+            self.faults.take(WEBHOOK_SECRETS, WebhookSecrets::new(&tokens))
+        });
+        let oauth_url = self.url("DOMICILE_ZOOM_OAUTH_URL", section.oauth_url);
+        let api_url = self.url(API_URL, section.api_url);
+        let hosts = self.parsed::<ZoomHosts>("DOMICILE_ZOOM_HOSTS", section.hosts);
+        let api_base = match (&hosts, api_url) {
+            (Some(hosts), Some(url)) => self.faults.take(API_URL, hosts.validate_api_url(url.as_str())),
+            _ => None,
+        };
+        Some(ZoomSettings {
+            client_id: client_id?,
+            client_secret: client_secret?,
+            webhook_secrets: secrets?,
+            oauth_url: oauth_url?,
+            api_base: api_base?,
+            hosts: hosts?,
+        })
+    }
+
+    fn vault_keys(&mut self) -> Option<RegionKeys> {
+        const KEYS: &str = "DOMICILE_VAULT_KEYS";
+        let section: VaultSection = self.section("DOMICILE_VAULT_");
+        let keys = Secret::new(self.text(KEYS, section.keys)?);
+        self.faults.take(KEYS, RegionKeys::parse(&keys))
+    }
+
+    fn objects(&mut self) -> Option<ObjectsSettings> {
+        const URL: &str = "DOMICILE_OBJECTS_URL";
+        let section: ObjectsSection = self.section("DOMICILE_OBJECTS_");
+        let text = self.text(URL, section.url)?;
+        let url = self.faults.take(URL, Url::parse(&text).map_err(|error| format!("is no URL: {error}")))?;
+        let s3 = S3Options::from_vars(self.environment.variables());
+        self.faults.take(URL, ObjectStorage::egress_rules(&url, &s3))?;
+        Some(ObjectsSettings { url, s3 })
+    }
+
+    fn app(&mut self) -> Option<AppSettings> {
+        const API_KEYS: &str = "DOMICILE_APP_API_KEYS";
+        let section: AppSection = self.section("DOMICILE_APP_");
+        let api_keys = self
+            .text(API_KEYS, section.api_keys)
+            .and_then(|text| self.faults.take(API_KEYS, text.parse::<AppKeys>()));
+        let start_url = self.url("DOMICILE_APP_START_URL", section.start_url);
+        let return_urls = self.list("DOMICILE_APP_RETURN_URLS", section.return_urls).and_then(|entries| {
+            let urls: Vec<_> = entries
+                .into_iter()
+                .map(|entry| self.url("DOMICILE_APP_RETURN_URLS", Some(entry)))
+                .collect::<Vec<_>>();
+            urls.into_iter().collect::<Option<Vec<_>>>().map(ReturnUrls::new)
+        });
+        let events = self.events(section.events_url, section.events_secrets);
+        Some(AppSettings { api_keys: api_keys?, start_url: start_url?, return_urls: return_urls?, events: events? })
+    }
+
+    /// Both or neither; the outer `None` is a fault, the inner that the app pulls.
+    #[expect(clippy::option_option, reason = "a fault and an absent option are two things")]
+    fn events(&mut self, url: Option<String>, secrets: Option<String>) -> Option<Option<EventsSettings>> {
+        const URL: &str = "DOMICILE_APP_EVENTS_URL";
+        const SECRETS: &str = "DOMICILE_APP_EVENTS_SECRETS";
+        match (self.text(URL, url), self.text(SECRETS, secrets)) {
+            (None, None) => Some(None),
+            (Some(_), None) => {
+                self.faults.add(SECRETS, format!("is not set, but {URL} is: events are never sent unsigned"));
+                None
+            }
+            (None, Some(_)) => {
+                self.faults.add(URL, format!("is not set, but {SECRETS} is"));
+                None
+            }
+            (Some(url), Some(secrets)) => {
+                let url = self.url(URL, Some(url));
+                let secrets: Vec<_> = split(&secrets).map(Secret::from).collect();
+                let secrets = self.faults.take(SECRETS, SigningSecrets::new(&secrets));
+                Some(Some(EventsSettings { url: url?, secrets: secrets? }))
+            }
+        }
+    }
+
+    fn egress_allow(&mut self) -> Option<Vec<HostRule>> {
+        const ALLOW: &str = "DOMICILE_EGRESS_ALLOW";
+        let section: EgressSection = self.section("DOMICILE_EGRESS_");
+        let Some(text) = self.text(ALLOW, section.allow) else { return Some(Vec::new()) };
+        split(&text)
+            .map(|entry| self.faults.take(ALLOW, HostRule::parse_exact(entry)))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .collect()
+    }
+
+    #[expect(clippy::option_option, reason = "a fault and an absent option are two things")]
+    fn otlp_endpoint(&mut self) -> Option<Option<Url>> {
+        const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+        let section: OtelSection = self.section("OTEL_EXPORTER_OTLP_");
+        let Some(text) = self.text(ENDPOINT, section.endpoint) else { return Some(None) };
+        self.faults.take(ENDPOINT, Url::parse(&text).map_err(|error| format!("is no URL: {error}"))).map(Some)
+    }
+}
+
+fn split(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|entry| !entry.is_empty())
+}

@@ -1,0 +1,330 @@
+//! Handing what was kept to those who act on it.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use domicile_kernel::{Ids, Timestamp};
+use domicile_store::{Conn, Db, StoreError};
+use futures_util::FutureExt;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, error, info, info_span, warn};
+
+use crate::metrics::METRICS;
+use crate::ports::{EventHandler, LinkRouter, RoutedEvent};
+use crate::reason::QuarantineReason;
+use crate::settings::DispatchSettings;
+use crate::store::{self, PendingRow};
+
+/// The channel on which new rows are announced.
+pub(crate) const NOTIFY_CHANNEL: &str = "domicile_inbox";
+/// How long a loop waits for a wake-up before it looks again.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How often depth and age are measured.
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Collects handlers for a [`Dispatcher`].
+pub struct DispatcherBuilder {
+    db: Db,
+    ids: Ids,
+    router: Arc<dyn LinkRouter>,
+    settings: DispatchSettings,
+    handlers: HashMap<String, Vec<Arc<dyn EventHandler>>>,
+}
+
+impl DispatcherBuilder {
+    /// Adds a handler for its event types. Several may take the same type; they all do, or none.
+    #[must_use]
+    pub fn handler(mut self, handler: Arc<dyn EventHandler>) -> Self {
+        for event_type in handler.event_types() {
+            self.handlers
+                .entry((*event_type).to_owned())
+                .or_default()
+                .push(Arc::clone(&handler));
+        }
+        self
+    }
+
+    /// Other settings than the default.
+    #[must_use]
+    pub fn settings(mut self, settings: DispatchSettings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Ready to run.
+    pub fn build(self) -> Dispatcher {
+        METRICS.start_at_zero();
+        Dispatcher {
+            inner: Arc::new(Inner {
+                db: self.db,
+                ids: self.ids,
+                router: self.router,
+                settings: self.settings,
+                handlers: self.handlers,
+                wake: Notify::new(),
+            }),
+        }
+    }
+}
+
+/// Hands each pending row of the inbox to the handlers of its event type, once. Any number of processes may run one.
+#[derive(Clone)]
+pub struct Dispatcher {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    db: Db,
+    ids: Ids,
+    router: Arc<dyn LinkRouter>,
+    settings: DispatchSettings,
+    handlers: HashMap<String, Vec<Arc<dyn EventHandler>>>,
+    wake: Notify,
+}
+
+/// What one transaction did with one row.
+enum Outcome {
+    Dispatched,
+    Postponed,
+    Quarantined(QuarantineReason),
+}
+
+impl Outcome {
+    fn as_str(&self) -> &'static str {
+        match self {
+            Self::Dispatched => "dispatched",
+            Self::Postponed => "postponed",
+            Self::Quarantined(_) => "quarantined",
+        }
+    }
+}
+
+impl Dispatcher {
+    /// Starts to collect handlers.
+    pub fn builder(db: Db, ids: Ids, router: Arc<dyn LinkRouter>) -> DispatcherBuilder {
+        DispatcherBuilder {
+            db,
+            ids,
+            router,
+            settings: DispatchSettings::default(),
+            handlers: HashMap::new(),
+        }
+    }
+
+    /// Runs until `stop` is cancelled; the rows that are being dispatched then are finished first.
+    pub async fn run(&self, stop: CancellationToken) {
+        let tracker = TaskTracker::new();
+        for _ in 0..self.inner.settings.concurrency {
+            tracker.spawn(Arc::clone(&self.inner).dispatch_loop(stop.clone()));
+        }
+        tracker.spawn(Arc::clone(&self.inner).listen(stop.clone()));
+        tracker.spawn(Arc::clone(&self.inner).sample(stop));
+        tracker.close();
+        tracker.wait().await;
+        info!("the dispatcher has ended");
+    }
+
+    /// Dispatches every row that is due now, one after another, and returns how many were looked at. Tests move the
+    /// clock and call it.
+    pub async fn run_due(&self) -> Result<usize, StoreError> {
+        let mut looked_at = 0;
+        while self.inner.dispatch_next().await? {
+            looked_at += 1;
+        }
+        Ok(looked_at)
+    }
+}
+
+impl Inner {
+    async fn dispatch_loop(self: Arc<Self>, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            // Interest is registered before looking, so a wake-up in between is not lost.
+            let woken = self.wake.notified();
+            match self.dispatch_next().await {
+                Ok(true) => {}
+                Ok(false) => {
+                    let _ = timeout(POLL_INTERVAL, stop.run_until_cancelled(woken)).await;
+                }
+                Err(error) => {
+                    warn!(%error, "the inbox could not be dispatched; it is tried again");
+                    // A wake-up says nothing of the fault, so only the stop ends this wait early.
+                    let _ = timeout(POLL_INTERVAL, stop.cancelled()).await;
+                }
+            }
+        }
+    }
+
+    /// Takes the next due row, if there is one, and says whether there was.
+    async fn dispatch_next(&self) -> Result<bool, StoreError> {
+        let taken = self
+            .db
+            .run_tx("dispatch_event", async |conn: &mut Conn| {
+                let now = self.ids.clock().now();
+                let Some(row) = store::lock_next(conn, now).await? else {
+                    return Ok::<_, StoreError>(None);
+                };
+                let span = info_span!("dispatch", inbox.id = %row.id, event_type = self.label(&row));
+                if let Some(traceparent) = &row.traceparent {
+                    domicile_telemetry::set_parent(&span, traceparent);
+                }
+                let outcome = self.dispatch(conn, &row, now).instrument(span).await?;
+                Ok(Some((row, outcome)))
+            })
+            .await?;
+        let Some((row, outcome)) = taken else {
+            return Ok(false);
+        };
+        // Only what was committed is counted.
+        METRICS.dispatched(self.label(&row), outcome.as_str());
+        if let Outcome::Quarantined(reason) = outcome {
+            METRICS.quarantined(reason);
+            warn!(inbox.id = %row.id, reason = reason.as_str(), "an event is in quarantine");
+        }
+        Ok(true)
+    }
+
+    /// The event type if it is one that we know: a name that anybody may choose makes no label.
+    fn label<'a>(&self, row: &'a PendingRow) -> &'a str {
+        row.event_type
+            .as_deref()
+            .filter(|event_type| self.handlers.contains_key(*event_type))
+            .unwrap_or("other")
+    }
+
+    async fn dispatch(
+        &self,
+        conn: &mut Conn,
+        row: &PendingRow,
+        now: Timestamp,
+    ) -> Result<Outcome, StoreError> {
+        // A handler that fails must not take the note of its failure down with it.
+        store::begin_savepoint(conn).await?;
+        let handed_over = AssertUnwindSafe(self.hand_over(conn, row)).catch_unwind().await;
+        match handed_over {
+            Ok(Ok(None)) => {
+                store::release_savepoint(conn).await?;
+                store::dispatched(conn, row.id, now).await?;
+                return Ok(Outcome::Dispatched);
+            }
+            Ok(Ok(Some(reason))) => {
+                store::release_savepoint(conn).await?;
+                store::quarantine(conn, row.id, reason, row.attempts, now).await?;
+                return Ok(Outcome::Quarantined(reason));
+            }
+            Ok(Err(failure)) => {
+                warn!(inbox.id = %row.id, error = %Chain(&failure), "a handler could not take an event");
+            }
+            // A panic's text may hold anything, so it is not shown here.
+            Err(_) => error!(inbox.id = %row.id, "a handler panicked over an event"),
+        }
+        // If the connection is gone this fails too, and then the row was not at fault and stays as it was.
+        store::undo_to_savepoint(conn).await?;
+        self.note_failure(conn, row, now).await
+    }
+
+    /// Finds the link and lets every handler take the event, or says why nobody can.
+    async fn hand_over(
+        &self,
+        conn: &mut Conn,
+        row: &PendingRow,
+    ) -> Result<Option<QuarantineReason>, StoreError> {
+        let Some((event_type, handlers)) = row
+            .event_type
+            .as_ref()
+            .and_then(|event_type| self.handlers.get_key_value(event_type))
+        else {
+            return Ok(Some(QuarantineReason::UnknownEvent));
+        };
+        let Some(account) = &row.zoom_account_id else {
+            return Ok(Some(QuarantineReason::NoAccount));
+        };
+        let Some(link) = self
+            .router
+            .route(conn, account, row.zoom_user_id.as_ref())
+            .await?
+        else {
+            return Ok(Some(QuarantineReason::UnknownAccount));
+        };
+        let event = RoutedEvent {
+            inbox_id: row.id,
+            event_type: event_type.clone(),
+            link_id: link.link_id,
+            subject: link.subject,
+            zoom_account_id: account.clone(),
+            traceparent: domicile_telemetry::current_traceparent().or_else(|| row.traceparent.clone()),
+        };
+        for handler in handlers {
+            handler.take(conn, &event).await?;
+        }
+        Ok(None)
+    }
+
+    async fn note_failure(
+        &self,
+        conn: &mut Conn,
+        row: &PendingRow,
+        now: Timestamp,
+    ) -> Result<Outcome, StoreError> {
+        let attempts = row.attempts.saturating_add(1);
+        let reason = QuarantineReason::HandlerFailed;
+        if attempts >= self.settings.max_attempts {
+            store::quarantine(conn, row.id, reason, attempts, now).await?;
+            return Ok(Outcome::Quarantined(reason));
+        }
+        let attempt = u32::try_from(attempts).unwrap_or(1);
+        let delay = self
+            .settings
+            .backoff
+            .delay(attempt, None, self.ids.rng().as_ref());
+        let due_at = now + TimeDelta::from_std(delay).unwrap_or(TimeDelta::MAX);
+        store::postpone(conn, row.id, reason, attempts, due_at).await?;
+        Ok(Outcome::Postponed)
+    }
+
+    async fn listen(self: Arc<Self>, stop: CancellationToken) {
+        domicile_store::listen(self.db.settings(), NOTIFY_CHANNEL, stop, |_| {
+            self.wake.notify_waiters();
+        })
+        .await;
+    }
+
+    async fn sample(self: Arc<Self>, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            match self.measure().await {
+                Ok((rows, oldest_age_seconds)) => METRICS.pending(rows, oldest_age_seconds),
+                Err(error) => warn!(%error, "the inbox could not be measured"),
+            }
+            let _ = timeout(SAMPLE_INTERVAL, stop.cancelled()).await;
+        }
+    }
+
+    async fn measure(&self) -> Result<(i64, f64), StoreError> {
+        let (rows, oldest) = store::pending_statistics(&mut *self.db.conn().await?).await?;
+        let now = self.ids.clock().now();
+        let age = (now - oldest.unwrap_or(now)).to_std().unwrap_or_default();
+        Ok((rows, age.as_secs_f64()))
+    }
+}
+
+/// An error with its causes, for the log.
+struct Chain<'a>(&'a StoreError);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}

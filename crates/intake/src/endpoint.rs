@@ -1,0 +1,20 @@
+//! The two doors that Zoom knocks at.
+
+/// Which endpoint took a request. A body that comes through both is kept twice: each has subscriptions of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// `POST /zoom/events`: the webhooks of the Zoom app.
+    Events,
+    /// `POST /zoom/bot`: what is said to the Team Chat bot.
+    Bot,
+}
+
+impl Endpoint {
+    /// The spelling in `inbox.endpoint` and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Bot => "bot",
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Why something could not be taken in or read again.
+
+use std::time::Duration;
+
+use domicile_kernel::Fate;
+use domicile_store::StoreError;
+use domicile_vault::VaultError;
+use thiserror::Error;
+
+/// A failure of the inbox. None of its texts holds anything of a body.
+#[derive(Debug, Error)]
+pub enum IntakeError {
+    /// The commit was not confirmed in time. It may still have happened: a repetition is then a duplicate.
+    #[error("the inbox did not confirm its commit within {} ms", .0.as_millis())]
+    TooSlow(Duration),
+    /// The body could not be sealed or opened.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl IntakeError {
+    /// Whether the same operation may succeed later.
+    pub fn fate(&self) -> Fate {
+        match self {
+            Self::TooSlow(_) => Fate::RETRY,
+            Self::Vault(error) => error.fate(),
+            Self::Store(error) => error.fate(),
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Why something is kept but handled by nobody.
+
+/// Why a row of the inbox is in quarantine. The spelling is stored, so it never changes its meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum QuarantineReason {
+    /// Correctly signed, but no event can be read from it: no UTF-8, no JSON object, no event name.
+    Unparseable,
+    /// No handler is plugged in for its event type.
+    UnknownEvent,
+    /// It names no Zoom account, so it can be routed to nobody.
+    NoAccount,
+    /// No live link has its Zoom user, nor its Zoom account as a whole (INV-7).
+    UnknownAccount,
+    /// Its handler failed too often.
+    HandlerFailed,
+}
+
+impl QuarantineReason {
+    /// Every reason.
+    pub const ALL: [Self; 5] = [
+        Self::Unparseable,
+        Self::UnknownEvent,
+        Self::NoAccount,
+        Self::UnknownAccount,
+        Self::HandlerFailed,
+    ];
+
+    /// The spelling in `inbox.reason` and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unparseable => "unparseable",
+            Self::UnknownEvent => "unknown_event",
+            Self::NoAccount => "no_account",
+            Self::UnknownAccount => "unknown_account",
+            Self::HandlerFailed => "handler_failed",
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Why a step of linking failed.
+
+use domicile_kernel::Fate;
+use domicile_kernel::state::{InvalidTransition, RefusalReason};
+use domicile_leases::{JobError, LeaseError};
+use domicile_store::{StoreError, TxError};
+use domicile_vault::VaultError;
+use domicile_zoom::oauth::OAuthError;
+use thiserror::Error;
+
+/// A failed step. What the app or the user did wrong is told apart from what failed here or at Zoom.
+#[derive(Debug, Error)]
+pub enum LinkingError {
+    /// The `return_url` does not lie below a configured prefix.
+    #[error("the return URL lies below none of the configured prefixes")]
+    ReturnUrlNotAllowed,
+    /// No session has this connect token, state or ticket.
+    #[error("there is no such connect session")]
+    UnknownSession,
+    /// The session has run out.
+    #[error("the connect session has expired")]
+    Expired,
+    /// The session has gone past the step that was asked for.
+    #[error("the connect session has been used already")]
+    Used,
+    /// It ended without a link, now or before.
+    #[error("the connect session was refused: {}", domicile_kernel::state::TextState::as_str(*.0))]
+    Refused(RefusalReason),
+    /// The user's home is a cluster of another region.
+    #[error("the Zoom user's home cluster belongs to another region")]
+    WrongCluster {
+        /// The home cluster, such as `us`.
+        cluster: String,
+    },
+    /// Zoom could not be asked; nothing was used up.
+    #[error("Zoom cannot be reached")]
+    ZoomUnavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Zoom refused or its answer was lost; the code is used up.
+    #[error("Zoom gave no usable grant")]
+    ZoomRejected(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A state that no code path leaves like this: a defect.
+    #[error(transparent)]
+    Transition(#[from] InvalidTransition),
+    /// A token could not be sealed or opened.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// A job's lease could not be used.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl LinkingError {
+    /// Whether the same step may succeed later.
+    pub fn fate(&self) -> Fate {
+        match self {
+            Self::ZoomUnavailable(_) | Self::Lease(LeaseError::Lost) => Fate::RETRY,
+            Self::Vault(error) => error.fate(),
+            Self::Store(error) | Self::Lease(LeaseError::Store(error)) => error.fate(),
+            Self::ReturnUrlNotAllowed
+            | Self::UnknownSession
+            | Self::Expired
+            | Self::Used
+            | Self::Refused(_)
+            | Self::WrongCluster { .. }
+            | Self::ZoomRejected(_)
+            | Self::Transition(_) => Fate::Final,
+        }
+    }
+
+    /// The failure of a job.
+    pub(crate) fn into_job_error(self) -> JobError {
+        let class = match &self {
+            Self::Store(_) => "database",
+            Self::Vault(_) => "vault",
+            Self::Lease(_) => "lease_lost",
+            _ => "linking",
+        };
+        JobError::new(class, self.fate(), self)
+    }
+
+    /// Sorts a failure of the token endpoint by whether the code is used up.
+    pub(crate) fn from_exchange(error: OAuthError) -> Self {
+        match error {
+            OAuthError::Unreachable(_) => Self::ZoomUnavailable(Box::new(error)),
+            other => Self::ZoomRejected(Box::new(other)),
+        }
+    }
+}
+
+impl TxError for LinkingError {
+    fn as_store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error)
+            | Self::Vault(VaultError::Store(error))
+            | Self::Lease(LeaseError::Store(error)) => Some(error),
+            _ => None,
+        }
+    }
+}

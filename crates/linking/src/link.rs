@@ -1,0 +1,87 @@
+//! A link as the house and the app see it.
+
+use domicile_kernel::state::{InvalidTransition, LinkStatus};
+use domicile_kernel::{LinkId, Subject, Timestamp, ZoomAccountId, ZoomUserId};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// A subject linked to a Zoom user or account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The id that the app knows.
+    pub id: LinkId,
+    /// Whom the app linked.
+    pub subject: Subject,
+    /// Zoom's account.
+    pub zoom_account_id: ZoomAccountId,
+    /// Zoom's user; none when the link is to the whole account.
+    pub zoom_user_id: Option<ZoomUserId>,
+    /// The home cluster that the token answer named.
+    pub zoom_cluster: Option<String>,
+    /// Whether its grant works.
+    pub status: LinkStatus,
+    /// What the user granted.
+    pub scopes: Vec<String>,
+    /// When it became active for the first time.
+    pub created_at: Timestamp,
+    /// When it changed last.
+    pub updated_at: Timestamp,
+}
+
+/// The link as the App API and events show it.
+#[derive(Debug, Serialize)]
+pub struct LinkView<'a> {
+    id: LinkId,
+    subject: &'a Subject,
+    status: LinkStatus,
+    zoom: ZoomView<'a>,
+    scopes: &'a [String],
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+#[derive(Debug, Serialize)]
+struct ZoomView<'a> {
+    account_id: &'a ZoomAccountId,
+    user_id: Option<&'a ZoomUserId>,
+    cluster: Option<&'a str>,
+}
+
+impl Link {
+    /// How the app sees it.
+    pub fn view(&self) -> LinkView<'_> {
+        LinkView {
+            id: self.id,
+            subject: &self.subject,
+            status: self.status,
+            zoom: ZoomView {
+                account_id: &self.zoom_account_id,
+                user_id: self.zoom_user_id.as_ref(),
+                cluster: self.zoom_cluster.as_deref(),
+            },
+            scopes: &self.scopes,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        }
+    }
+
+    /// The `data` of an event about it.
+    pub(crate) fn event_data(&self) -> Value {
+        json!({ "link": self.view() })
+    }
+
+    /// A new authorization by the same Zoom user.
+    pub(crate) fn reauthorize(
+        self,
+        scopes: Vec<String>,
+        cluster: Option<String>,
+        now: Timestamp,
+    ) -> Result<Self, InvalidTransition> {
+        Ok(Self { status: self.status.reauthorize()?, scopes, zoom_cluster: cluster, updated_at: now, ..self })
+    }
+
+    /// Zoom ended the grant.
+    pub(crate) fn lose_grant(self, now: Timestamp) -> Result<Self, InvalidTransition> {
+        Ok(Self { status: self.status.lose_grant()?, updated_at: now, ..self })
+    }
+}

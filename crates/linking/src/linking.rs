@@ -1,0 +1,134 @@
+//! The room's services, shared by routes and jobs.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use domicile_kernel::{EventId, Ids, LinkId, Secret, Subject, Timestamp, ZoomAccountId, ZoomUserId};
+use domicile_leases::{NewJob, enqueue};
+use domicile_store::{Conn, Db, NewEvent, Outbox, StoreError};
+use domicile_vault::{DataKey, Place, Vault, VaultError};
+use domicile_zoom::api::ZoomApi;
+use domicile_zoom::host::ApiBase;
+use domicile_zoom::oauth::ZoomOAuth;
+
+use crate::error::LinkingError;
+use crate::grants;
+use crate::jobs::GRANT_REFRESH;
+use crate::link::Link;
+use crate::settings::LinkingSettings;
+use crate::store;
+
+/// An access token is not handed out when it has less than this left.
+const LEAST_LIFE: TimeDelta = TimeDelta::seconds(60);
+
+/// What linking is built from.
+pub struct LinkingParts {
+    /// The database.
+    pub db: Db,
+    /// Ids, clock and randomness.
+    pub ids: Ids,
+    /// Seals tokens and codes.
+    pub vault: Vault,
+    /// The region's Marketplace app.
+    pub oauth: ZoomOAuth,
+    /// Zoom's API.
+    pub api: ZoomApi,
+    /// The base for API calls where the token answer names none.
+    pub default_api_base: ApiBase,
+    /// Where events go.
+    pub outbox: Arc<dyn Outbox>,
+    /// The region's settings.
+    pub settings: LinkingSettings,
+}
+
+/// Connect sessions, links and their grants.
+#[derive(Clone)]
+pub struct Linking {
+    pub(crate) parts: Arc<LinkingParts>,
+}
+
+impl Linking {
+    /// Takes its parts in.
+    pub fn new(parts: LinkingParts) -> Self {
+        Self { parts: Arc::new(parts) }
+    }
+
+    /// The region's settings.
+    pub fn settings(&self) -> &LinkingSettings {
+        &self.parts.settings
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.parts.ids.clock().now()
+    }
+
+    /// One link.
+    pub async fn link(&self, id: LinkId) -> Result<Option<Link>, LinkingError> {
+        Ok(store::links::by_id(&mut *self.parts.db.conn().await?, id).await?)
+    }
+
+    /// The links of a subject or of all, newest first; `before` is the last id of the page before.
+    pub async fn links(
+        &self,
+        subject: Option<&Subject>,
+        before: Option<LinkId>,
+        limit: i64,
+    ) -> Result<Vec<Link>, LinkingError> {
+        Ok(store::links::list(&mut *self.parts.db.conn().await?, subject, before, limit).await?)
+    }
+
+    /// The link that an event of this account and user belongs to: exactly the user's, else exactly the account's (INV-7).
+    pub async fn route(
+        conn: &mut Conn,
+        account: &ZoomAccountId,
+        user: Option<&ZoomUserId>,
+    ) -> Result<Option<Link>, StoreError> {
+        store::links::route(conn, account, user).await
+    }
+
+    /// A working access token of a link and the base to use it at. One that runs out is refreshed by its job; then the
+    /// answer is [`LinkingError::ZoomUnavailable`] and the caller tries again later.
+    pub async fn access_token(&self, link: LinkId) -> Result<(Secret<String>, ApiBase), LinkingError> {
+        let parts = &self.parts;
+        let grant = store::grants::get(&mut *parts.db.conn().await?, link).await?.ok_or(StoreError::NotFound)?;
+        let now = self.now();
+        if grant.access_expires_at - now < LEAST_LIFE {
+            parts
+                .db
+                .run_tx("request_refresh", async |conn: &mut Conn| {
+                    let key = link.to_string();
+                    let job = NewJob { kind: GRANT_REFRESH, key: &key, due_at: now, traceparent: None };
+                    enqueue(conn, &parts.ids, job).await
+                })
+                .await?;
+            return Err(LinkingError::ZoomUnavailable(Box::new(TokenIsRefreshing)));
+        }
+        let token = grants::open_access(&parts.vault, link, &grant).await?;
+        Ok((token, grants::stored_base(parts.api.hosts(), &grant)?))
+    }
+
+    /// An event about a link, sealed and ready to be written.
+    pub(crate) fn event(
+        &self,
+        key: &DataKey,
+        event_type: &'static str,
+        link: &Link,
+        now: Timestamp,
+    ) -> Result<NewEvent, VaultError> {
+        let id: EventId = self.parts.ids.make();
+        let data = link.event_data().to_string();
+        Ok(NewEvent {
+            id,
+            mailbox: link.id,
+            event_type,
+            version: 1,
+            subject: link.subject.clone(),
+            occurred_at: now,
+            data_sealed: key.seal(Place::new("events", "data_sealed", id), data.as_bytes())?,
+        })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the access token has run out and is being refreshed")]
+struct TokenIsRefreshing;

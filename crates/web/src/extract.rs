@@ -1,0 +1,12 @@
+//! Extractors: a handler whose signature names one cannot run without what it proves.
+
+mod app_key;
+mod body;
+mod config;
+mod json;
+mod zoom;
+
+pub use app_key::{AppKey, AppKeys, InvalidAppKeys};
+pub use config::configure;
+pub use json::{JsonLimits, ProblemJson};
+pub use zoom::{VerifiedZoomRequest, ZoomEndpointVerifier, ZoomRequest};

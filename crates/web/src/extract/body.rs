@@ -1,0 +1,64 @@
+//! Reading a body within bounds of size and time.
+
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+
+use crate::problem::{Problem, ProblemError};
+
+/// Why there is no body.
+pub(super) enum BodyError {
+    TooLarge,
+    TooSlow,
+    /// A coding that would have to be undone: what is signed and limited is the body as sent.
+    Encoded,
+    Broken,
+}
+
+impl BodyError {
+    pub(super) fn into_problem(self, max_bytes: usize) -> ProblemError {
+        match self {
+            Self::TooLarge => ProblemError::new(Problem::PayloadTooLarge)
+                .detail(format!("A body may have {max_bytes} bytes here.")),
+            Self::TooSlow => ProblemError::new(Problem::RequestTimeout),
+            Self::Encoded => Problem::UnsupportedMediaType.into_error("The body must come without a Content-Encoding."),
+            Self::Broken => Problem::MalformedRequest.into_error("The body broke off."),
+        }
+    }
+}
+
+/// The body as it was sent.
+pub(super) async fn read(
+    request: &HttpRequest,
+    mut payload: Payload,
+    max_bytes: usize,
+    time: Duration,
+) -> Result<Bytes, BodyError> {
+    let mut codings = request.headers().get_all(header::CONTENT_ENCODING);
+    if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(BodyError::Encoded);
+    }
+    let announced = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > max_bytes) {
+        return Err(BodyError::TooLarge);
+    }
+    let read = async {
+        let mut body = BytesMut::with_capacity(announced.unwrap_or(0));
+        while let Some(piece) = payload.next().await {
+            let piece = piece.map_err(|_| BodyError::Broken)?;
+            if body.len() + piece.len() > max_bytes {
+                return Err(BodyError::TooLarge);
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body.freeze())
+    };
+    tokio::time::timeout(time, read).await.unwrap_or(Err(BodyError::TooSlow))
+}

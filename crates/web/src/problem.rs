@@ -1,0 +1,61 @@
+//! The one table of what can go wrong, as callers see it (RFC 9457).
+//!
+//! A room answers `Err(ProblemError)`. Its `detail` is written for the caller; its cause goes to the log and nowhere else.
+//! On the public listener a browser gets the same as a page (see [`crate::guard`]).
+
+mod error;
+mod table;
+
+use serde::Serialize;
+
+pub use error::{FieldError, ProblemError};
+pub use table::Problem;
+
+/// The media type of a problem document.
+pub const CONTENT_TYPE: &str = "application/problem+json";
+
+/// A row of the published list of problems.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ProblemEntry {
+    /// `urn:domicile:problem:<id>`.
+    #[serde(rename = "type")]
+    pub type_uri: &'static str,
+    /// The last part of the type.
+    pub id: &'static str,
+    /// What it is, in a few words that never change.
+    pub title: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// Whether the same request may succeed later without anybody changing anything.
+    pub retryable: bool,
+    /// What the caller does about it.
+    pub cure: &'static str,
+}
+
+/// Every problem, for the published list; complete because it is the table.
+pub fn all() -> impl Iterator<Item = ProblemEntry> {
+    Problem::ALL.iter().map(|problem| ProblemEntry {
+        type_uri: problem.type_uri(),
+        id: problem.id(),
+        title: problem.title(),
+        status: problem.status().as_u16(),
+        retryable: problem.is_retryable(),
+        cure: problem.cure(),
+    })
+}
+
+/// The document as it is sent (RFC 9457 section 3).
+#[derive(Serialize)]
+pub(crate) struct Document<'a> {
+    #[serde(rename = "type")]
+    pub(crate) type_uri: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+    pub(crate) errors: &'a [FieldError],
+    pub(crate) retryable: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) request_id: Option<String>,
+}

@@ -1,0 +1,108 @@
+//! `cargo xtask test`: all checks and all tests, in the order in which a failure is cheapest.
+
+use std::time::{Duration, Instant};
+
+use domicile_localpg::{Cluster, binaries::program_exists};
+
+use crate::run::{Outcome, note, shown};
+use crate::{generate, interop, tidy, tree};
+
+/// Where the tests find their server; `domicile_testkit::db` reads it.
+const SERVER_URL_VARIABLE: &str = "DOMICILE_TEST_DATABASE_URL";
+
+/// The options of `test`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Also compare with implementations that this project did not write; installs them with npm
+    #[arg(long)]
+    interop: bool,
+}
+
+/// Runs everything and says how long each step took.
+pub(crate) fn run(args: &Args) -> Outcome {
+    let mut steps = Steps::default();
+    let outcome = all(args, &mut steps);
+    steps.print();
+    outcome
+}
+
+fn all(args: &Args, steps: &mut Steps) -> Outcome {
+    steps.run("formatting", || {
+        shown(tree::cargo().args(["fmt", "--all", "--check"]))
+    })?;
+    steps.run("house rules", || tidy::run(&tidy::Args::default()))?;
+    steps.run("generated files", || {
+        generate::run(&generate::Args { check: true })
+    })?;
+    steps.run("lints", || {
+        shown(tree::cargo().args([
+            "clippy",
+            "--locked",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]))
+    })?;
+    steps.run("documentation", || {
+        shown(
+            tree::cargo()
+                .args(["doc", "--locked", "--workspace", "--no-deps"])
+                .env("RUSTDOCFLAGS", "-D warnings"),
+        )
+    })?;
+    if args.interop {
+        steps.run("interoperability", interop::run)?;
+    }
+    let cluster = steps.start("database server", || Ok(Cluster::scratch(tree::tools(), note)?))?;
+    let url = cluster.url("postgres");
+    steps.run("examples in the documentation", || {
+        shown(
+            tree::cargo()
+                .args(["test", "--locked", "--workspace", "--doc", "--quiet"])
+                .env(SERVER_URL_VARIABLE, &url),
+        )
+    })?;
+    // Last, so that its summary ends the output.
+    steps.run("tests", || {
+        let mut command = tree::cargo();
+        if program_exists("cargo-nextest") {
+            command.args(["nextest", "run", "--locked", "--workspace"]);
+        } else {
+            command.args(["test", "--locked", "--workspace", "--all-targets"]);
+        }
+        shown(command.env(SERVER_URL_VARIABLE, &url))
+    })?;
+    cluster.stop()?;
+    Ok(())
+}
+
+/// What was done and how long it took.
+#[derive(Default)]
+struct Steps {
+    done: Vec<(&'static str, Duration, bool)>,
+}
+
+impl Steps {
+    fn run(&mut self, name: &'static str, work: impl FnOnce() -> Outcome) -> Outcome {
+        self.start(name, work)
+    }
+
+    /// Like [`Steps::run`], for work whose result is needed later.
+    fn start<T>(&mut self, name: &'static str, work: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
+        println!("\n=== {name}");
+        let start = Instant::now();
+        let outcome = work();
+        self.done.push((name, start.elapsed(), outcome.is_ok()));
+        outcome
+    }
+
+    fn print(&self) {
+        println!("\n=== durations");
+        for (name, duration, succeeded) in &self.done {
+            let mark = if *succeeded { "" } else { "   FAILED" };
+            println!("{:>7.1} s  {name}{mark}", duration.as_secs_f64());
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Zoom's API under `/v2` (platform: API, users/me, rate limits).
+
+mod call;
+mod path;
+mod recordings;
+mod users;
+
+pub(crate) use call::{ApiError, bearer};
+pub(crate) use path::decoded;
+
+use actix_web::web;
+
+/// The routes below `/v2`.
+pub(crate) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/users/{user}", web::get().to(users::user))
+        .route("/users/{user}/recordings", web::get().to(recordings::of_user))
+        .route("/meetings/{meeting}/recordings", web::get().to(recordings::of_meeting))
+        .route("/meetings/{meeting}/recordings", web::delete().to(recordings::delete_all))
+        .route("/meetings/{meeting}/recordings/status", web::put().to(recordings::recover))
+        .route("/meetings/{meeting}/recordings/{file}", web::delete().to(recordings::delete_one))
+        .route("/meetings/{meeting}/transcript", web::get().to(recordings::transcript))
+        .default_service(web::to(call::unknown_endpoint));
+}
