@@ -1,1 +1,10 @@
 #![doc = include_str!("../README.md")]
+
+pub mod cli;
+pub mod settings;
+
+pub mod outside;
+mod plugs;
+pub mod region;
+pub mod routes;
+pub mod server;

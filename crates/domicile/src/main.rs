@@ -1,2 +1,7 @@
-//! The binary.
-fn main() {}
+//! The binary: see `domicile --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    domicile::cli::main()
+}

@@ -10,6 +10,14 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// The path on the public listener.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Events => "/zoom/events",
+            Self::Bot => "/zoom/bot",
+        }
+    }
+
     /// The spelling in `inbox.endpoint` and in metrics.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -7,6 +7,7 @@ mod intake;
 mod metrics;
 mod ports;
 mod reason;
+pub mod routes;
 mod settings;
 mod store;
 mod writer;

@@ -2,16 +2,15 @@
 
 use std::sync::LazyLock;
 
-use opentelemetry::metrics::{Counter, Gauge, Histogram};
+use opentelemetry::metrics::{Counter, Gauge};
 use opentelemetry::{KeyValue, global};
 
 use crate::endpoint::Endpoint;
 use crate::reason::QuarantineReason;
+use crate::writer::Kept;
 
 pub(crate) struct IntakeMetrics {
     received: Counter<u64>,
-    secret: Counter<u64>,
-    signed_age_seconds: Histogram<f64>,
     dispatched: Counter<u64>,
     quarantined: Counter<u64>,
     pending: Gauge<i64>,
@@ -23,21 +22,7 @@ pub(crate) static METRICS: LazyLock<IntakeMetrics> = LazyLock::new(|| {
     IntakeMetrics {
         received: meter
             .u64_counter("domicile.intake.received")
-            .with_description("Requests of Zoom by endpoint and outcome")
-            .build(),
-        secret: meter
-            .u64_counter("domicile.intake.verified")
-            .with_description("Requests by the position of the secret that verified, counted from 0")
-            .build(),
-        signed_age_seconds: meter
-            .f64_histogram("domicile.intake.signed_age")
-            .with_unit("s")
-            .with_description(
-                "Age of verified signatures; ages below zero, from a clock ahead of ours, count as 0",
-            )
-            .with_boundaries(vec![
-                1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1500.0, 1800.0, 3600.0, 5100.0, 5700.0,
-            ])
+            .with_description("Verified requests of Zoom by endpoint and by whether they were kept; `failed` was answered with 503")
             .build(),
         dispatched: meter
             .u64_counter("domicile.intake.dispatched")
@@ -60,8 +45,9 @@ pub(crate) static METRICS: LazyLock<IntakeMetrics> = LazyLock::new(|| {
 });
 
 impl IntakeMetrics {
-    /// Counts an answered request. `outcome` is one of few fixed words.
-    pub(crate) fn received(&self, endpoint: Endpoint, outcome: &'static str) {
+    /// Counts a verified request; without a result it was not kept.
+    pub(crate) fn received(&self, endpoint: Endpoint, kept: Option<Kept>) {
+        let outcome = kept.map_or("failed", Kept::as_str);
         self.received.add(
             1,
             &[
@@ -69,16 +55,6 @@ impl IntakeMetrics {
                 KeyValue::new("outcome", outcome),
             ],
         );
-    }
-
-    pub(crate) fn verified(&self, endpoint: Endpoint, secret_index: usize, age_seconds: i64) {
-        let endpoint = KeyValue::new("endpoint", endpoint.as_str());
-        let position = i64::try_from(secret_index).unwrap_or(i64::MAX);
-        self.secret
-            .add(1, &[endpoint.clone(), KeyValue::new("secret", position)]);
-        // The window bounds it to some thousands, which an u32 and so an f64 hold exactly.
-        let age = u32::try_from(age_seconds).unwrap_or(0);
-        self.signed_age_seconds.record(f64::from(age), &[endpoint]);
     }
 
     /// Counts a dispatch. `event_type` is one that a handler is plugged in for, or `other`.
@@ -99,6 +75,17 @@ impl IntakeMetrics {
 
     /// Shows every counter from the start, so that a rate has a zero to begin at.
     pub(crate) fn start_at_zero(&self) {
+        for endpoint in [Endpoint::Events, Endpoint::Bot] {
+            for outcome in [Kept::New.as_str(), Kept::Duplicate.as_str(), "failed"] {
+                self.received.add(
+                    0,
+                    &[
+                        KeyValue::new("endpoint", endpoint.as_str()),
+                        KeyValue::new("outcome", outcome),
+                    ],
+                );
+            }
+        }
         for reason in QuarantineReason::ALL {
             self.quarantined
                 .add(0, &[KeyValue::new("reason", reason.as_str())]);

@@ -2,30 +2,37 @@
 
 mod dispatching;
 mod keeping;
+mod receiving;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use domicile_kernel::{Ids, InboxId, LinkId, Secret, Subject, ZoomAccountId, ZoomUserId};
+use actix_web::test::TestRequest;
+use actix_web::{FromRequest, web};
+use domicile_kernel::{Clock, Ids, InboxId, LinkId, Secret, Subject, ZoomAccountId, ZoomUserId};
 use domicile_leases::{JobKind, NewJob, enqueue};
 use domicile_store::{Conn, StoreError};
 use domicile_testkit::clock::{SeededRng, TestClock, ids};
 use domicile_testkit::db::TestDb;
 use domicile_vault::{RegionKeys, Vault};
+use domicile_web::extract::{VerifiedZoomRequest, ZoomEndpointVerifier};
+use domicile_zoom::signature::{
+    REQUEST_ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, WebhookSecrets, sign,
+};
 use serde_json::json;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{
-    Dispatcher, Endpoint, EventHandler, Intake, IntakeSettings, LinkRouter, QuarantineReason, RoutedEvent,
+    Dispatcher, Endpoint, EventHandler, Intake, IntakeSettings, Kept, LinkRouter, QuarantineReason, RoutedEvent,
     RoutedLink,
 };
 
 /// 32 zero bytes under the name `k1`.
 const VAULT_KEYS: &str = "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+const WEBHOOK_SECRET: &str = "webhook-secret";
 /// The kind of the jobs with which the test's handler leaves a trace in the database.
 const TRACE: JobKind = JobKind("test.trace");
 
@@ -63,11 +70,46 @@ impl Room {
             .build()
     }
 
-    async fn keep(&self, body: &str) -> InboxId {
-        self.intake
-            .keep(Endpoint::Events, &Bytes::copy_from_slice(body.as_bytes()), None)
+    fn verifier(&self, endpoint: Endpoint) -> web::Data<ZoomEndpointVerifier> {
+        let secrets = WebhookSecrets::new(&[Secret::from(WEBHOOK_SECRET)]).unwrap();
+        web::Data::new(ZoomEndpointVerifier::new(
+            endpoint.as_str(),
+            secrets,
+            self.clock.port(),
+        ))
+    }
+
+    /// A request of Zoom's with this body, signed now.
+    fn signed(&self, body: &[u8]) -> TestRequest {
+        let timestamp = self.clock.now().timestamp();
+        TestRequest::post()
+            .insert_header((TIMESTAMP_HEADER, timestamp.to_string()))
+            .insert_header((
+                SIGNATURE_HEADER,
+                sign(&Secret::from(WEBHOOK_SECRET), timestamp, body),
+            ))
+            .set_payload(body.to_vec())
+    }
+
+    /// The same, verified; only verified requests can be kept.
+    async fn arrival(&self, body: &[u8], request_id: Option<&str>) -> VerifiedZoomRequest {
+        let mut request = self.signed(body).app_data(self.verifier(Endpoint::Events));
+        if let Some(request_id) = request_id {
+            request = request.insert_header((REQUEST_ID_HEADER, request_id));
+        }
+        let (request, mut payload) = request.to_http_parts();
+        VerifiedZoomRequest::from_request(&request, &mut payload)
             .await
-            .unwrap();
+            .unwrap()
+    }
+
+    /// Keeps a body and returns its row, which is the newest.
+    async fn keep(&self, body: impl AsRef<[u8]>) -> InboxId {
+        let request = self.arrival(body.as_ref(), None).await;
+        assert_eq!(
+            self.intake.keep(Endpoint::Events, &request).await.unwrap(),
+            Kept::New
+        );
         let client = self.db.client().await;
         let row = client
             .query_one("SELECT id::text FROM inbox ORDER BY id DESC LIMIT 1", &[])
@@ -217,6 +259,7 @@ enum Mood {
 struct Recorder {
     ids: Ids,
     name: &'static str,
+    usual: Mutex<Mood>,
     moods: Mutex<HashMap<InboxId, Mood>>,
     taken: Mutex<Vec<RoutedEvent>>,
     began: Notify,
@@ -232,6 +275,7 @@ impl Recorder {
         Arc::new(Self {
             ids: room.ids.clone(),
             name,
+            usual: Mutex::default(),
             moods: Mutex::default(),
             taken: Mutex::default(),
             began: Notify::new(),
@@ -275,9 +319,10 @@ impl EventHandler for Recorder {
 
     async fn take(&self, conn: &mut Conn, event: &RoutedEvent) -> Result<(), StoreError> {
         let mood = self.moods.lock().unwrap().get(&event.inbox_id).copied();
+        let mood = mood.unwrap_or(*self.usual.lock().unwrap());
         self.trace(conn, &format!("{}{}", self.name, event.inbox_id))
             .await?;
-        match mood.unwrap_or_default() {
+        match mood {
             Mood::Good => {}
             Mood::Fails => return Err(StoreError::NotFound),
             // PostgreSQL takes no NUL in a text.

@@ -35,6 +35,16 @@ pub enum Kept {
     Duplicate,
 }
 
+impl Kept {
+    /// The spelling in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "kept",
+            Self::Duplicate => "duplicate",
+        }
+    }
+}
+
 /// Commits rows. When [`InboxWriter::write`] returns, the row is on disk; how many requests share a commit is its affair.
 #[derive(Clone)]
 pub(crate) struct InboxWriter {

@@ -7,6 +7,7 @@ pub mod jobs;
 mod link;
 mod linking;
 mod metrics;
+pub mod routes;
 mod sessions;
 mod settings;
 mod store;

@@ -46,21 +46,22 @@ pub(crate) fn binaries(tools_dir: &Path, major: Option<u32>, note: fn(&str)) -> 
     let platform = platform(OS, ARCH).ok_or_else(|| format!("no package for {OS} on {ARCH}"))?;
     let name = format!("@embedded-postgres/{platform}");
     let prefix = tools_dir.join(format!("embedded-postgres-{VERSION}"));
-    fs::create_dir_all(&prefix).map_err(|error| error.to_string())?;
-    // Test processes start at once; one of them installs, the others wait here.
-    let lock = File::create(prefix.join("install.lock")).map_err(|error| error.to_string())?;
-    lock.lock().map_err(|error| error.to_string())?;
-
     let package = prefix.join("node_modules").join(&name);
     let ready = prefix.join("ready");
     if !ready.is_file() {
-        if !program_exists("npm") {
-            return Err("npm is not on PATH".to_owned());
+        fs::create_dir_all(&prefix).map_err(|error| error.to_string())?;
+        // Test processes start at once; one of them installs, the others wait here.
+        let lock = File::create(prefix.join("install.lock")).map_err(|error| error.to_string())?;
+        lock.lock().map_err(|error| error.to_string())?;
+        if !ready.is_file() {
+            if !program_exists("npm") {
+                return Err("npm is not on PATH".to_owned());
+            }
+            note(&format!("fetching PostgreSQL {VERSION} with npm ({name})"));
+            install(&prefix, &format!("{name}@{VERSION}"))?;
+            make_links(&package)?;
+            fs::write(&ready, VERSION).map_err(|error| error.to_string())?;
         }
-        note(&format!("fetching PostgreSQL {VERSION} with npm ({name})"));
-        install(&prefix, &format!("{name}@{VERSION}"))?;
-        make_links(&package)?;
-        fs::write(&ready, VERSION).map_err(|error| error.to_string())?;
     }
     let native = package.join("native");
     let mut found =

@@ -8,6 +8,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -82,6 +83,20 @@ fn data_survive_a_restart_with_a_new_port() {
         query(&cluster.url("shop"), "SELECT current_setting('fsync')").unwrap(),
         ["on"]
     );
+}
+
+#[test]
+fn a_home_that_the_server_may_not_enter_is_no_obstacle() {
+    let home = tempfile::tempdir().unwrap();
+    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let cluster = Cluster::start(&settings(home.path())).unwrap();
+    query(&cluster.url("postgres"), "CREATE TABLE kept ()").unwrap();
+    cluster.stop().unwrap();
+    let cluster = Cluster::start(&settings(home.path())).unwrap();
+    query(&cluster.url("postgres"), "SELECT 'kept' FROM kept").unwrap();
+    let folder = cluster.folder().to_owned();
+    cluster.stop().unwrap();
+    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

@@ -34,6 +34,9 @@ impl Format {
     }
 }
 
+/// The ending of a file of which nothing tells one.
+pub(crate) const UNKNOWN_EXTENSION: &str = "bin";
+
 /// The ending of a file for which Zoom names none (Zoom: `recording_files[].file_type`).
 pub(crate) fn extension_of(kind: Option<&str>) -> &'static str {
     match kind {
@@ -43,7 +46,7 @@ pub(crate) fn extension_of(kind: Option<&str>) -> &'static str {
         Some("CHAT" | "CHAT_MESSAGE") => "txt",
         Some("CSV") => "csv",
         Some("TIMELINE" | "SUMMARY") => "json",
-        _ => "bin",
+        _ => UNKNOWN_EXTENSION,
     }
 }
 

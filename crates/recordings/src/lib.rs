@@ -1,1 +1,24 @@
 #![doc = include_str!("../README.md")]
+
+mod error;
+mod jobs;
+mod ports;
+
+mod plan;
+
+mod fetch;
+mod format;
+mod inspect;
+
+mod library;
+pub mod routes;
+mod view;
+
+mod metrics;
+mod sealed;
+mod store;
+
+pub use error::{FetchError, FoundSize, RecordingsError};
+pub use jobs::{FETCH, MERGE, Parts, SETTLE, handlers, take};
+pub use library::Library;
+pub use ports::{AccessTokens, InboxBodies};

@@ -8,16 +8,19 @@ use std::collections::BTreeMap;
 
 use domicile_kernel::state::FileStatus;
 use domicile_kernel::{FileId, Secret, Timestamp, ZoomFileId};
-use domicile_zoom::recording::{MeetingRecording, ProcessingStatus, RecordingFile};
+use domicile_zoom::recording::{FileType, MeetingRecording, ProcessingStatus, RecordingFile};
 
-use crate::format::extension_of;
+use crate::format::{UNKNOWN_EXTENSION, extension_of};
+
+/// Stands in rows for a `file_type` that Zoom did not name.
+pub(crate) const UNKNOWN_KIND: &str = "UNKNOWN";
 
 /// What is known of one file.
 #[derive(Clone)]
 pub(crate) struct Facts {
     /// Zoom's `file_type`.
     pub(crate) kind: Option<String>,
-    /// The ending that Zoom names, in lower case.
+    /// The ending that Zoom names, else the one that the type has; in lower case.
     pub(crate) extension: Option<String>,
     /// Zoom's `recording_type`.
     pub(crate) recording_type: Option<String>,
@@ -55,14 +58,19 @@ impl Facts {
             Some(url) if file.is_ready() => Some(Offer {
                 url: url.clone(),
                 token: token.cloned(),
-                size_bytes: file.file_size_bytes,
+                size_bytes: file.file_size_bytes.filter(|size| i64::try_from(*size).is_ok()),
                 at,
             }),
             _ => None,
         };
+        let kind = file.file_type.as_ref().map(FileType::as_str);
+        let extension = match &file.file_extension {
+            Some(text) => text.to_ascii_lowercase(),
+            None => extension_of(kind).to_owned(),
+        };
         Self {
-            kind: file.file_type.as_ref().map(|kind| kind.as_str().to_owned()),
-            extension: file.file_extension.as_ref().map(|text| text.to_ascii_lowercase()),
+            kind: kind.filter(|kind| *kind != UNKNOWN_KIND).map(str::to_owned),
+            extension: Some(extension).filter(|text| text != UNKNOWN_EXTENSION),
             recording_type: file.recording_type.as_ref().map(|kind| kind.as_str().to_owned()),
             recorded_from: file.recording_start,
             recorded_to: file.recording_end,
@@ -83,13 +91,6 @@ impl Facts {
                 (one, two) => one.or(two),
             },
         }
-    }
-
-    /// The ending under which it is stored: Zoom's, else the one that its type has.
-    pub(crate) fn stored_extension(&self) -> &str {
-        self.extension
-            .as_deref()
-            .unwrap_or_else(|| extension_of(self.kind.as_deref()))
     }
 
     fn same(&self, other: &Self) -> bool {
@@ -185,8 +186,10 @@ pub(crate) fn plan(
             let joined = known.facts.clone().join(facts);
             let revived = known.status == FileStatus::Failed && offered;
             if !revived && joined.same(&known.facts) {
-                let fetch = known.status == FileStatus::Pending && joined.offer.is_some();
-                return Step::Keep { id: known.id, fetch };
+                return Step::Keep {
+                    id: known.id,
+                    fetch: offered,
+                };
             }
             Step::Renew {
                 id: known.id,

@@ -6,11 +6,9 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::error::RecordingsError;
-use crate::plan::{Facts, Offer};
+use crate::format::UNKNOWN_EXTENSION;
+use crate::plan::{Facts, Offer, UNKNOWN_KIND};
 use crate::store::{FileRow, FileValues, RecordingRow};
-
-/// Stands for a `file_type` that Zoom did not name.
-const UNKNOWN_KIND: &str = "UNKNOWN";
 
 fn url_place(id: FileId) -> Place {
     Place::new("recording_files", "download_url_sealed", id)
@@ -26,8 +24,8 @@ fn topic_place(id: RecordingId) -> Place {
 
 /// The plaintext of `download_url_sealed`. The time of the event decides which of two URLs is the later.
 #[derive(Serialize, Deserialize)]
-struct SealedUrl {
-    url: String,
+struct SealedUrl<T> {
+    url: T,
     at: Option<Timestamp>,
 }
 
@@ -58,7 +56,7 @@ pub(crate) fn file_values<'a>(
     let (mut url, mut token, mut size) = (None, None, None);
     if let Some(offer) = &facts.offer {
         let plain = SealedUrl {
-            url: offer.url.expose().clone(),
+            url: offer.url.expose(),
             at: offer.at,
         };
         let plain = Zeroizing::new(
@@ -75,7 +73,7 @@ pub(crate) fn file_values<'a>(
     }
     Ok(FileValues {
         kind: facts.kind.as_deref().unwrap_or(UNKNOWN_KIND),
-        extension: facts.stored_extension(),
+        extension: facts.extension.as_deref().unwrap_or(UNKNOWN_EXTENSION),
         recording_type: facts.recording_type.as_deref(),
         recorded_from: facts.recorded_from,
         recorded_to: facts.recorded_to,
@@ -99,7 +97,7 @@ pub(crate) fn facts(key: &DataKey, row: &FileRow) -> Facts {
     });
     Facts {
         kind: (row.kind != UNKNOWN_KIND).then(|| row.kind.clone()),
-        extension: Some(row.extension.clone()).filter(|text| text != crate::format::extension_of(None)),
+        extension: (row.extension != UNKNOWN_EXTENSION).then(|| row.extension.clone()),
         recording_type: row.recording_type.clone(),
         recorded_from: row.recorded_from,
         recorded_to: row.recorded_to,
@@ -126,7 +124,7 @@ fn offer(
     url: &Secret<Vec<u8>>,
     token: Option<&Secret<Vec<u8>>>,
 ) -> Result<Offer, RecordingsError> {
-    let plain: SealedUrl = serde_json::from_slice(url.expose())
+    let plain: SealedUrl<Secret<String>> = serde_json::from_slice(url.expose())
         .map_err(|_| RecordingsError::Sealed("recording_files.download_url_sealed"))?;
     let token = token
         .map(|token| {
@@ -136,7 +134,7 @@ fn offer(
         })
         .transpose()?;
     Ok(Offer {
-        url: Secret::new(plain.url),
+        url: plain.url,
         token,
         size_bytes: row
             .announced_size_bytes

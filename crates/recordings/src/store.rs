@@ -16,7 +16,7 @@ pub(crate) use files::{
     of_recordings as files_of_recordings, one as file, renew as renew_file,
 };
 pub(crate) use recordings::{
-    NewRecording, RecordingRow, describe, insert_if_absent, listed, lock, lock_by_meeting, one_listed, page,
+    NewRecording, RecordingRow, describe, insert_if_absent, lock, lock_by_meeting, one_listed, page,
     set_status,
 };
 

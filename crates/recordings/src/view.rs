@@ -54,6 +54,11 @@ fn exposed<S: Serializer>(topic: &Option<Secret<String>>, serializer: S) -> Resu
 }
 
 impl RecordingView {
+    /// The id, which is also its place in lists.
+    pub(crate) fn id(&self) -> RecordingId {
+        self.id
+    }
+
     pub(crate) fn new(
         row: &RecordingRow,
         subject: Subject,

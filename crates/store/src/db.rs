@@ -8,6 +8,7 @@ use diesel_async::pooled_connection::deadpool::{Object, Pool, PoolError};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{AsyncConnection, AsyncPgConnection, TransactionManager};
 use futures_util::FutureExt;
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tracing::{Instrument, debug_span, warn};
 
@@ -58,18 +59,22 @@ pub struct Db {
 }
 
 impl Db {
-    /// Makes the pool. Connections are opened when they are first needed.
+    /// Makes the pool. Connections are opened when they are first needed, and are driven by the tokio runtime in which
+    /// this is called, whichever runtime asks for them: an HTTP worker that ends takes no connection with it.
     pub fn new(settings: DbSettings) -> Result<Self, StoreError> {
         let settings = Arc::new(settings);
+        let runtime = Handle::try_current().map_err(tls::unavailable)?;
         let mut config = ManagerConfig::default();
         config.recycling_method = RecyclingMethod::Fast;
         let for_setup = Arc::clone(&settings);
         config.custom_setup = Box::new(move |_url| {
             let settings = Arc::clone(&for_setup);
+            let opening = runtime.spawn(async move { establish(&settings).await });
             async move {
-                establish(&settings)
-                    .await
-                    .map_err(|error| ConnectionError::BadConnection(chain(&error)))
+                match opening.await {
+                    Ok(opened) => opened.map_err(|error| ConnectionError::BadConnection(chain(&error))),
+                    Err(stopped) => Err(ConnectionError::BadConnection(stopped.to_string())),
+                }
             }
             .boxed()
         });

@@ -2,6 +2,7 @@
 #![allow(
     clippy::expect_used,
     clippy::panic,
+    clippy::missing_panics_doc,
     reason = "a test that cannot be set up has failed; the panic says why"
 )]
 

@@ -95,9 +95,9 @@ impl Noise {
 
     fn chunks(mut self) -> impl Iterator<Item = Bytes> + Send {
         std::iter::repeat_with(move || {
-            let mut chunk = Vec::with_capacity(CHUNK);
-            while chunk.len() < CHUNK {
-                chunk.extend_from_slice(&self.next().to_le_bytes());
+            let mut chunk = vec![0; CHUNK];
+            for word in chunk.as_chunks_mut::<8>().0 {
+                *word = self.next().to_le_bytes();
             }
             Bytes::from(chunk)
         })
@@ -111,10 +111,12 @@ mod tests {
     use super::*;
 
     fn bytes(kind: FileKind, size: u64, seed: u64) -> Vec<u8> {
-        Media::new(kind, size, seed).unwrap().chunks().flat_map(Vec::from).collect()
+        Media::new(kind, size, seed).unwrap().chunks().collect::<Vec<_>>().concat()
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
         #[test]
         fn every_file_has_exactly_its_length_and_is_the_same_each_time(
             kind in proptest::sample::select(FileKind::ALL.to_vec()), size in 64u64..400_000, seed: u64,

@@ -53,4 +53,5 @@ pub const SETTINGS: &[Setting] = &[
     setting("DOMICILE_APP_EVENTS_SECRETS", Optional, "whsec_... secrets, the first signs; needed with the URL"),
     setting("DOMICILE_EGRESS_ALLOW", Optional, "comma list of further hosts that the process may call"),
     setting("OTEL_EXPORTER_OTLP_ENDPOINT", Optional, "the region's own collector, OTLP over HTTP; without it no export"),
+    setting("RUST_LOG", Default("info"), "what is logged, such as info,domicile_recordings=debug"),
 ];

@@ -250,7 +250,9 @@ async fn a_running_dispatcher_takes_what_comes_and_finishes_its_row_when_it_is_s
     })
     .await;
     // The next one is being handled when the stop comes.
-    let last = room.keep_waiting(&recorder).await;
+    *recorder.usual.lock().unwrap() = Mood::Waits;
+    let last = room.keep(&recording("acc", "h", "2")).await;
+    soon(recorder.began.notified()).await;
     stop.cancel();
     recorder.go_on.notify_one();
     soon(running).await.unwrap();

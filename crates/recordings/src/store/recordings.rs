@@ -136,9 +136,9 @@ pub(crate) async fn set_status(
     one_row("set the status of a recording", rows)
 }
 
-pub(crate) type Listed = (RecordingRow, Subject);
+type Listed = (RecordingRow, Subject);
 
-pub(crate) fn listed((row, subject): (RecordingRow, String)) -> Result<Listed, StoreError> {
+fn listed((row, subject): (RecordingRow, String)) -> Result<Listed, StoreError> {
     Ok((row, super::subject(subject)?))
 }
 

@@ -10,9 +10,9 @@ use super::super::state::Shared;
 use super::super::view;
 use super::{SignedIn, good, page, see_other, stale_form};
 
-/// What the sign-in form sends, and what its page is asked with.
+/// What the sign-in form sends.
 #[derive(Deserialize)]
-pub(super) struct Form {
+pub(super) struct Choice {
     user: String,
     form_token: String,
     #[serde(default)]
@@ -50,7 +50,7 @@ pub(super) fn ask(request: &HttpRequest, app: &Shared, ticket: Option<&str>) -> 
 
 pub(super) async fn enter(
     request: HttpRequest,
-    form: web::Form<Form>,
+    form: web::Form<Choice>,
     app: web::Data<Shared>,
 ) -> HttpResponse {
     let session = app.sessions.of(&request);

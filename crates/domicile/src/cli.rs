@@ -1,0 +1,167 @@
+//! The command line.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use domicile_telemetry::{LogFormat, Telemetry, TelemetrySettings};
+use opentelemetry_http::HttpClient;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::outside;
+use crate::region::{Region, collector_client};
+use crate::server::{self, Listeners, Role};
+use crate::settings::{Environment, Requirement, SETTINGS, Settings};
+
+/// Connects an application to Zoom, one region at a time.
+///
+/// One process serves one region. Everything it needs to know comes from environment variables (`domicile config settings`
+/// lists them); `domicile config check` says what is wrong with them. First `migrate`, then `run`, or any number of `serve`
+/// and `work` beside each other.
+#[derive(Parser)]
+#[command(name = "domicile", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Clone, Copy)]
+enum Command {
+    /// Bring the database to this version's schema; run it before a new version starts
+    Migrate,
+    /// Answer Zoom, browsers and the app, and leave background work to `work`
+    Serve,
+    /// Do the background work: fetch recordings, deliver events, refresh grants
+    Work,
+    /// Serve and work in one process
+    Run,
+    /// Look at the configuration without starting anything
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+#[derive(Subcommand, Clone, Copy)]
+enum ConfigCommand {
+    /// List every fault of the environment, and fail if there is one
+    Check,
+    /// List every setting with its meaning
+    Settings,
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs the command of this process's arguments.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let environment = Environment::of_process();
+    let result = match cli.command {
+        Command::Config { command: ConfigCommand::Settings } => list_settings(),
+        Command::Config { command: ConfigCommand::Check } => check(&environment),
+        Command::Migrate => in_runtime(migrate(environment)),
+        Command::Serve => in_runtime(start(environment, Role::Serve)),
+        Command::Work => in_runtime(start(environment, Role::Work)),
+        Command::Run => in_runtime(start(environment, Role::Run)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Standard error is all that is left to say it on.
+            let _ = writeln!(std::io::stderr(), "domicile: {}", chain(failure.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+fn in_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+fn list_settings() -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    for setting in SETTINGS {
+        let requirement = match setting.requirement {
+            Requirement::Required => "required".to_owned(),
+            Requirement::Optional => "optional".to_owned(),
+            Requirement::Default(value) => format!("default {value}"),
+        };
+        writeln!(out, "{}\n    {} ({requirement})", setting.name, setting.meaning)?;
+    }
+    writeln!(out, "\n<NAME>_FILE may stand for <NAME> and names a file that holds the value.")?;
+    Ok(())
+}
+
+fn check(environment: &Environment) -> Result<(), Failure> {
+    let settings = Settings::from_environment(environment)?;
+    writeln!(std::io::stdout(), "The configuration of region {} has no fault.", settings.region.id)?;
+    Ok(())
+}
+
+fn telemetry(environment: &Environment, settings: &Settings) -> Result<Telemetry, Failure> {
+    let otlp = collector_client(settings)?
+        .map(|(endpoint, client)| (endpoint, Arc::new(client) as Arc<dyn HttpClient>));
+    Ok(domicile_telemetry::start(TelemetrySettings {
+        service_name: "domicile".to_owned(),
+        service_version: env!("CARGO_PKG_VERSION").to_owned(),
+        region: settings.region.id.clone(),
+        log_format: if std::io::stdout().is_terminal() { LogFormat::Text } else { LogFormat::Json },
+        log_filter: environment.get("RUST_LOG").unwrap_or("info").to_owned(),
+        otlp,
+    })?)
+}
+
+async fn migrate(environment: Environment) -> Result<(), Failure> {
+    let settings = Settings::from_environment(&environment)?;
+    let telemetry = telemetry(&environment, &settings)?;
+    let applied = domicile_store::migrate(&settings.database).await;
+    telemetry.shutdown().await;
+    let mut out = std::io::stdout().lock();
+    match applied? {
+        applied if applied.is_empty() => writeln!(out, "The schema was up to date.")?,
+        applied => writeln!(out, "Applied: {}", applied.join(", "))?,
+    }
+    Ok(())
+}
+
+async fn start(environment: Environment, role: Role) -> Result<(), Failure> {
+    let settings = Settings::from_environment(&environment)?;
+    let telemetry = Arc::new(telemetry(&environment, &settings)?);
+    let stop = CancellationToken::new();
+    stop_on_signals(&stop)?;
+    let listeners = Listeners::bind(&settings.http, role)?;
+    let region = Region::build(settings, outside::ids())?;
+    region.check().await?;
+    let result = server::run(region, role, listeners, Arc::clone(&telemetry), stop).await;
+    if let Some(telemetry) = Arc::into_inner(telemetry) {
+        telemetry.shutdown().await;
+    }
+    Ok(result?)
+}
+
+fn stop_on_signals(stop: &CancellationToken) -> std::io::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => info!("SIGTERM"),
+            _ = interrupt.recv() => info!("SIGINT"),
+        }
+        stop.cancel();
+    });
+    Ok(())
+}

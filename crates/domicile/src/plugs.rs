@@ -1,0 +1,64 @@
+//! Where rooms meet that never import each other: each plug lends one room's service to another's port.
+
+use async_trait::async_trait;
+use domicile_intake::{EventHandler, Intake, LinkRouter, RoutedEvent, RoutedLink};
+use domicile_kernel::{Ids, InboxId, LinkId, Secret, ZoomAccountId, ZoomUserId};
+use domicile_leases::JobError;
+use domicile_linking::Linking;
+use domicile_recordings::{AccessTokens, InboxBodies};
+use domicile_store::{Conn, StoreError};
+use domicile_zoom::host::ApiBase;
+
+/// Intake asks linking whose an event is.
+pub struct LinksRouter;
+
+#[async_trait]
+impl LinkRouter for LinksRouter {
+    async fn route(
+        &self,
+        conn: &mut Conn,
+        account: &ZoomAccountId,
+        user: Option<&ZoomUserId>,
+    ) -> Result<Option<RoutedLink>, StoreError> {
+        let link = Linking::route(conn, account, user).await?;
+        Ok(link.map(|link| RoutedLink { link_id: link.id, subject: link.subject }))
+    }
+}
+
+/// Intake hands recording events to recordings.
+pub struct RecordingEvents {
+    /// Makes the ids of the jobs.
+    pub ids: Ids,
+}
+
+#[async_trait]
+impl EventHandler for RecordingEvents {
+    fn event_types(&self) -> &[&str] {
+        &["recording.completed", "recording.transcript_completed"]
+    }
+
+    async fn take(&self, conn: &mut Conn, event: &RoutedEvent) -> Result<(), StoreError> {
+        let traceparent = event.traceparent.as_deref();
+        domicile_recordings::take(conn, &self.ids, event.inbox_id, event.link_id, traceparent).await
+    }
+}
+
+/// Recordings reads bodies that intake keeps.
+pub struct KeptBodies(pub Intake);
+
+#[async_trait]
+impl InboxBodies for KeptBodies {
+    async fn body(&self, inbox_id: InboxId) -> Result<Secret<Vec<u8>>, JobError> {
+        self.0.body(inbox_id).await.map_err(|error| JobError::new("inbox_body", error.fate(), error))
+    }
+}
+
+/// Recordings uses the tokens that linking keeps fresh.
+pub struct LinkTokens(pub Linking);
+
+#[async_trait]
+impl AccessTokens for LinkTokens {
+    async fn access_token(&self, link: LinkId) -> Result<(Secret<String>, ApiBase), JobError> {
+        self.0.access_token(link).await.map_err(|error| JobError::new("access_token", error.fate(), error))
+    }
+}

@@ -1,0 +1,210 @@
+//! One region's rooms, built from its settings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domicile_delivery::{Delivery, DeliverySettings};
+use domicile_egress::{Client, Egress, EgressError, Fence, HostRule, SystemResolver, Timeouts};
+use domicile_intake::{Dispatcher, Intake, IntakeSettings};
+use domicile_kernel::Ids;
+use domicile_leases::Workers;
+use domicile_linking::{Linking, LinkingParts, LinkingSettings};
+use domicile_objects::{ObjectStorage, ObjectsError};
+use domicile_recordings::{RecordingsParts, Recordings};
+use domicile_store::{Db, SchemaError, StoreError, check_schema};
+use domicile_vault::Vault;
+use domicile_zoom::api::ZoomApi;
+use domicile_zoom::oauth::{InvalidOAuthUrl, ZoomOAuth};
+use thiserror::Error;
+use url::Url;
+
+use crate::plugs::{KeptBodies, LinkTokens, LinksRouter, RecordingEvents};
+use crate::settings::{DRAIN_TIMEOUT, Settings};
+
+/// Why a region could not be built.
+#[derive(Debug, Error)]
+pub enum RegionError {
+    /// The way out could not be built.
+    #[error("outgoing connections cannot be set up")]
+    Egress(#[from] EgressError),
+    /// The object storage could not be opened.
+    #[error("the object storage cannot be opened")]
+    Objects(#[from] ObjectsError),
+    /// Zoom's OAuth URL is no base.
+    #[error(transparent)]
+    OAuth(#[from] InvalidOAuthUrl),
+    /// A URL cannot be allowed through the fence.
+    #[error("DOMICILE_APP_EVENTS_URL or another URL cannot be called")]
+    Rule(#[from] domicile_egress::InvalidRule),
+    /// The public URL cannot carry a path.
+    #[error("DOMICILE_HTTP_PUBLIC_URL cannot carry a path")]
+    PublicUrl,
+    /// The database is not reachable or has another schema.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// The pool could not be made.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The rooms of a region, wired together.
+#[derive(Clone)]
+pub struct Region {
+    /// The settings that it was built from.
+    pub settings: Arc<Settings>,
+    /// Ids, clock and randomness.
+    pub ids: Ids,
+    /// The region's database.
+    pub db: Db,
+    /// Takes in what Zoom sends.
+    pub intake: Intake,
+    /// Links and their grants.
+    pub linking: Linking,
+    /// Recordings and their files.
+    pub recordings: Recordings,
+    /// Events for the app.
+    pub delivery: Delivery,
+}
+
+/// A way out for calls with small answers.
+const CALL: Timeouts = Timeouts {
+    connect: Duration::from_secs(5),
+    read: Duration::from_secs(15),
+    total: Some(Duration::from_secs(30)),
+};
+
+/// A way out for files of any size: silence ends it, not length.
+const TRANSFER: Timeouts =
+    Timeouts { connect: Duration::from_secs(5), read: Duration::from_secs(60), total: None };
+
+impl Region {
+    /// Wires the rooms. Nothing is called and no connection opened yet.
+    pub fn build(settings: Settings, ids: Ids) -> Result<Self, RegionError> {
+        let egress = Egress::new(Arc::new(fence(&settings)?), Arc::new(SystemResolver))?;
+        let db = Db::new(settings.database.clone())?;
+        let clock = Arc::clone(ids.clock());
+        let vault = Vault::new(db.clone(), ids.clone(), settings.vault_keys.clone());
+        let zoom_hosts = Arc::new(settings.zoom.hosts.clone());
+        let zoom_client = egress.client("zoom_api", CALL).for_foreign_urls();
+        let api = ZoomApi::new(zoom_client, zoom_hosts, Arc::clone(&clock));
+        let redirect_uri =
+            settings.http.public_url.join("/oauth/callback").map_err(|_| RegionError::PublicUrl)?;
+        let oauth = ZoomOAuth::new(
+            &settings.zoom.client_id,
+            settings.zoom.client_secret.clone(),
+            &settings.zoom.oauth_url,
+            &redirect_uri,
+            egress.client("zoom_oauth", CALL),
+            clock,
+        )?;
+        let delivery = delivery(&settings, &egress, &db, &ids, &vault);
+        let linking = Linking::new(LinkingParts {
+            db: db.clone(),
+            ids: ids.clone(),
+            vault: vault.clone(),
+            oauth,
+            api: api.clone(),
+            default_api_base: settings.zoom.api_base.clone(),
+            outbox: delivery.outbox(),
+            settings: linking_settings(&settings),
+        });
+        let intake = Intake::new(IntakeSettings::default(), db.clone(), ids.clone(), vault.clone());
+        let storage = ObjectStorage::open(
+            &settings.objects.url,
+            &settings.objects.s3,
+            egress.client("object_storage", TRANSFER),
+        )?;
+        let recordings = Recordings::new(RecordingsParts {
+            db: db.clone(),
+            ids: ids.clone(),
+            vault,
+            storage,
+            outbox: delivery.outbox(),
+            bodies: Arc::new(KeptBodies(intake.clone())),
+            tokens: Arc::new(LinkTokens(linking.clone())),
+            downloads: egress.client("zoom_download", TRANSFER).for_foreign_urls(),
+            api,
+        });
+        Ok(Self { settings: Arc::new(settings), ids, db, intake, linking, recordings, delivery })
+    }
+
+    /// Refuses a database whose schema this version does not know.
+    pub async fn check(&self) -> Result<(), RegionError> {
+        Ok(check_schema(&self.db).await?)
+    }
+
+    /// The job engine with every kind of job: the one list.
+    pub fn workers(&self) -> Workers {
+        let handlers = domicile_linking::jobs::handlers(&self.linking)
+            .into_iter()
+            .chain(self.recordings.handlers())
+            .chain(self.delivery.handlers());
+        handlers
+            .fold(Workers::builder(self.db.clone(), self.ids.clone()), |builder, handler| builder.handler(handler))
+            .drain_timeout(DRAIN_TIMEOUT)
+            .build()
+    }
+
+    /// The inbox's dispatcher with every handler of events: the one list.
+    pub fn dispatcher(&self) -> Dispatcher {
+        Dispatcher::builder(self.db.clone(), self.ids.clone(), Arc::new(LinksRouter))
+            .handler(Arc::new(RecordingEvents { ids: self.ids.clone() }))
+            .build()
+    }
+}
+
+fn linking_settings(settings: &Settings) -> LinkingSettings {
+    LinkingSettings {
+        region_id: settings.region.id.clone(),
+        public_url: settings.http.public_url.clone(),
+        start_url: settings.app.start_url.clone(),
+        return_urls: settings.app.return_urls.clone(),
+        clusters: settings.region.zoom_clusters.clone(),
+    }
+}
+
+/// Everything that the process may call, each with the setting that says so.
+fn fence(settings: &Settings) -> Result<Fence, RegionError> {
+    let mut fence = Fence::builder()
+        .setting("DOMICILE_ZOOM_HOSTS", "Zoom's API and downloads")
+        .setting("DOMICILE_OBJECTS_URL", "the object storage")
+        .setting("DOMICILE_APP_EVENTS_URL", "the app's events")
+        .setting("DOMICILE_EGRESS_ALLOW", "further hosts")
+        .setting("OTEL_EXPORTER_OTLP_ENDPOINT", "the collector")
+        .allow_all("DOMICILE_ZOOM_HOSTS", settings.zoom.hosts.rules().iter().cloned())
+        .allow("DOMICILE_ZOOM_OAUTH_URL", HostRule::for_url(&settings.zoom.oauth_url)?)
+        .allow("DOMICILE_ZOOM_API_URL", HostRule::for_url(settings.zoom.api_base.url())?)
+        .allow_all("DOMICILE_EGRESS_ALLOW", settings.egress_allow.iter().cloned().map(HostRule::internal));
+    for rule in ObjectStorage::egress_rules(&settings.objects.url, &settings.objects.s3)? {
+        fence = fence.allow("DOMICILE_OBJECTS_URL", rule.internal());
+    }
+    if let Some(events) = &settings.app.events {
+        fence = fence.allow("DOMICILE_APP_EVENTS_URL", HostRule::for_url(&events.url)?.internal());
+    }
+    if let Some(endpoint) = &settings.otlp_endpoint {
+        fence = fence.allow("OTEL_EXPORTER_OTLP_ENDPOINT", collector_rule(endpoint)?.internal());
+    }
+    Ok(fence.build())
+}
+
+fn collector_rule(endpoint: &Url) -> Result<HostRule, domicile_egress::InvalidRule> {
+    HostRule::for_url(endpoint)
+}
+
+/// The client through which telemetry leaves.
+pub fn collector_client(settings: &Settings) -> Result<Option<(Url, Client)>, RegionError> {
+    let Some(endpoint) = &settings.otlp_endpoint else { return Ok(None) };
+    let egress = Egress::new(Arc::new(fence(settings)?), Arc::new(SystemResolver))?;
+    Ok(Some((endpoint.clone(), egress.client("otlp", CALL))))
+}
+
+fn delivery(settings: &Settings, egress: &Egress, db: &Db, ids: &Ids, vault: &Vault) -> Delivery {
+    let destination = settings.app.events.as_ref().map(|events| (events.url.clone(), events.secrets.clone()));
+    Delivery::new(
+        DeliverySettings { region_id: settings.region.id.clone(), destination },
+        db.clone(),
+        ids.clone(),
+        vault.clone(),
+        egress.client("app_events", CALL).with_trace_propagation(),
+    )
+}

@@ -1,0 +1,173 @@
+//! The three listeners and the order in which everything stops.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer};
+use domicile_telemetry::Telemetry;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::region::Region;
+use crate::routes;
+use crate::settings::{DRAIN_TIMEOUT, HttpSettings};
+
+/// How long a client may take for the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What one process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Answers Zoom, browsers and the app.
+    Serve,
+    /// Does the background work.
+    Work,
+    /// Both.
+    Run,
+}
+
+impl Role {
+    fn serves(self) -> bool {
+        self != Self::Work
+    }
+
+    fn works(self) -> bool {
+        self != Self::Serve
+    }
+}
+
+/// The sockets, bound before anything else so that a port in use stops the start.
+pub struct Listeners {
+    /// Zoom and browsers, and the app's backend; only where the role serves.
+    pub requests: Option<RequestListeners>,
+    /// The cluster.
+    pub ops: TcpListener,
+}
+
+/// The sockets that only a serving process has.
+pub struct RequestListeners {
+    /// Zoom and browsers.
+    pub public: TcpListener,
+    /// The app's backend.
+    pub app: TcpListener,
+}
+
+impl Listeners {
+    /// Binds the configured addresses that the role needs.
+    pub fn bind(http: &HttpSettings, role: Role) -> io::Result<Self> {
+        let requests = if role.serves() {
+            Some(RequestListeners {
+                public: bind("DOMICILE_HTTP_PUBLIC_LISTEN", http.public_listen)?,
+                app: bind("DOMICILE_HTTP_APP_LISTEN", http.app_listen)?,
+            })
+        } else {
+            None
+        };
+        Ok(Self { requests, ops: bind("DOMICILE_HTTP_OPS_LISTEN", http.ops_listen)? })
+    }
+}
+
+fn bind(setting: &str, address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address)
+        .map_err(|error| io::Error::new(error.kind(), format!("{setting}: cannot listen on {address}: {error}")))
+}
+
+/// Whether the process still takes new requests.
+#[derive(Clone, Default)]
+pub struct Draining(Arc<AtomicBool>);
+
+impl Draining {
+    fn begin(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// True once the stop has begun.
+    pub fn is_draining(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Runs the role until `stop` is cancelled, then drains: readiness goes first, requests in flight are answered, running
+/// jobs end or are given back, probes stay to the last.
+pub async fn run(
+    region: Region,
+    role: Role,
+    listeners: Listeners,
+    telemetry: Arc<Telemetry>,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let draining = Draining::default();
+    let mut tasks = JoinSet::new();
+    let mut requests: Vec<ServerHandle> = Vec::new();
+    let ops = {
+        let (region, draining) = (region.clone(), draining.clone());
+        let server = HttpServer::new(move || {
+            App::new().configure(|config| routes::ops(config, &region, &telemetry, &draining))
+        })
+        .listen(listeners.ops)?
+        .workers(1)
+        .disable_signals()
+        .run();
+        let handle = server.handle();
+        tasks.spawn(server);
+        handle
+    };
+    if let Some(listeners) = listeners.requests {
+        let for_public = region.clone();
+        let public = HttpServer::new(move || {
+            App::new()
+                .wrap(routes::public_guard(&for_public))
+                .configure(|config| routes::public(config, &for_public))
+        })
+        .listen(listeners.public)?
+        .client_request_timeout(HEAD_TIMEOUT)
+        .shutdown_timeout(DRAIN_TIMEOUT.as_secs())
+        .disable_signals()
+        .run();
+        let for_app = region.clone();
+        let app = HttpServer::new(move || {
+            App::new()
+                .wrap(routes::app_guard(&for_app))
+                .configure(|config| routes::app(config, &for_app))
+        })
+        .listen(listeners.app)?
+        .client_request_timeout(HEAD_TIMEOUT)
+        .shutdown_timeout(DRAIN_TIMEOUT.as_secs())
+        .disable_signals()
+        .run();
+        requests.extend([public.handle(), app.handle()]);
+        tasks.spawn(public);
+        tasks.spawn(app);
+    }
+    let work_stop = stop.child_token();
+    let mut work = JoinSet::new();
+    if role.works() {
+        let (workers, dispatcher) = (region.workers(), region.dispatcher());
+        let (for_workers, for_dispatcher) = (work_stop.clone(), work_stop.clone());
+        work.spawn(async move { workers.run(for_workers).await });
+        work.spawn(async move { dispatcher.run(for_dispatcher).await });
+    }
+    info!(region = %region.settings.region.id, role = ?role, "started");
+
+    let ended = stop.run_until_cancelled(tasks.join_next()).await;
+    draining.begin();
+    info!("stopping: no new requests, what runs is finished");
+    work_stop.cancel();
+    for handle in &requests {
+        handle.stop(true).await;
+    }
+    work.join_all().await;
+    ops.stop(true).await;
+    while tasks.join_next().await.is_some() {}
+    match ended {
+        // A listener that ended by itself is a failure, whatever it says.
+        Some(Some(Ok(Err(error)))) => Err(error),
+        Some(_) => Err(io::Error::other("a listener ended by itself")),
+        None => Ok(()),
+    }
+}

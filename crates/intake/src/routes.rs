@@ -1,0 +1,42 @@
+//! What Zoom calls.
+
+use actix_web::{HttpResponse, Resource, web};
+use domicile_web::extract::{ZoomEndpointVerifier, ZoomRequest};
+use domicile_web::problem::{Problem, ProblemError};
+
+use crate::endpoint::Endpoint;
+use crate::intake::Intake;
+
+/// One of Zoom's endpoints, for the public listener. The verifier has that endpoint's secrets.
+pub fn endpoint(
+    endpoint: Endpoint,
+    verifier: web::Data<ZoomEndpointVerifier>,
+    intake: web::Data<Intake>,
+) -> Resource {
+    web::resource(endpoint.path())
+        .app_data(verifier)
+        .app_data(intake)
+        // Every method: the extractor refuses the others with 405 and says which one it takes.
+        .route(
+            web::route()
+                .to(move |request: ZoomRequest, intake: web::Data<Intake>| take_in(endpoint, request, intake)),
+        )
+}
+
+async fn take_in(
+    endpoint: Endpoint,
+    request: ZoomRequest,
+    intake: web::Data<Intake>,
+) -> Result<HttpResponse, ProblemError> {
+    let request = match request {
+        ZoomRequest::Challenge(answer) => return Ok(HttpResponse::Ok().json(answer)),
+        ZoomRequest::Event(request) => request,
+    };
+    match intake.keep(endpoint, &request).await {
+        Ok(_) => Ok(HttpResponse::Ok().finish()),
+        // Whatever the cause: only a 5xx makes Zoom send it again.
+        Err(error) => Err(ProblemError::new(Problem::Unavailable)
+            .retry_after(intake.settings().retry_after)
+            .cause(error)),
+    }
+}

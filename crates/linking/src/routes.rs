@@ -1,0 +1,10 @@
+//! Linking's routes, by caller.
+
+mod app;
+mod cookie;
+mod pages;
+mod problems;
+mod public;
+
+pub use app::configure as configure_app;
+pub use public::configure as configure_public;

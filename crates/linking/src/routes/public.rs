@@ -1,0 +1,131 @@
+//! What browsers open.
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use domicile_kernel::Secret;
+use domicile_web::RequestId;
+use tracing::{error, warn};
+use url::form_urlencoded;
+
+use super::{cookie, pages};
+use crate::error::LinkingError;
+use crate::linking::Linking;
+use crate::sessions::Returned;
+
+/// Longer values are none of Zoom's.
+const MAX_PARAMETER_BYTES: usize = 4096;
+
+/// `/connect/{session}` and `/oauth/callback`.
+pub fn configure(config: &mut web::ServiceConfig) {
+    config
+        .service(web::resource("/connect/{session}").name("connect").route(web::get().to(start)))
+        .service(web::resource("/oauth/callback").name("oauth_callback").route(web::get().to(callback)));
+}
+
+/// Sends the browser to Zoom with a fresh state, cookie and PKCE challenge.
+async fn start(
+    linking: web::Data<Linking>,
+    session: web::Path<String>,
+    reference: RequestId,
+) -> HttpResponse {
+    let settings = linking.settings();
+    match linking.start_session(&session).await {
+        Ok(started) => {
+            let cookie = cookie::set(started.id, &started.cookie, started.life, &settings.public_url);
+            redirect(&started.authorize_url).cookie(cookie).finish()
+        }
+        Err(failure) => failed(&failure, &linking, &reference),
+    }
+}
+
+/// Zoom's answer (RFC 6749 section 4.1.2).
+struct CallbackQuery {
+    state: Option<String>,
+    code: Option<Secret<String>>,
+    error: bool,
+}
+
+impl CallbackQuery {
+    /// Nothing where a parameter stands twice or is too long: RFC 6749 section 3.1 allows each once.
+    fn parse(query: &str) -> Option<Self> {
+        let mut parsed = Self { state: None, code: None, error: false };
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            if value.len() > MAX_PARAMETER_BYTES {
+                return None;
+            }
+            match name.as_ref() {
+                "state" if parsed.state.is_none() => parsed.state = Some(value.into_owned()),
+                "code" if parsed.code.is_none() => parsed.code = Some(Secret::new(value.into_owned())),
+                "error" if !parsed.error => parsed.error = true,
+                "state" | "code" | "error" => return None,
+                _ => {}
+            }
+        }
+        Some(parsed)
+    }
+}
+
+/// Keeps the code for the app's confirmation and sends the browser to the app with a ticket.
+async fn callback(linking: web::Data<Linking>, request: HttpRequest, reference: RequestId) -> HttpResponse {
+    let settings = linking.settings();
+    let Some(query) = CallbackQuery::parse(request.query_string()) else {
+        return failed(&LinkingError::UnknownSession, &linking, &reference);
+    };
+    let Some(state) = query.state.filter(|state| !state.is_empty()) else {
+        return pages::from_marketplace(settings);
+    };
+    let returned = match (query.code, query.error) {
+        (Some(code), false) => Returned::Code(code),
+        // Whatever else came with a state, it is no code that may be used.
+        _ => Returned::Denied,
+    };
+    // The request is no `Sync` value, so its cookies are read before the database is asked.
+    let cookies: Vec<(String, String)> = request
+        .cookies()
+        .map(|cookies| {
+            cookies.iter().map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned())).collect()
+        })
+        .unwrap_or_default();
+    let cookie_of = |session| cookie::value(&cookies, session, &settings.public_url);
+    match linking.receive(&state, cookie_of, returned).await {
+        Ok(return_url) => redirect(&return_url).finish(),
+        Err(failure) => failed(&failure, &linking, &reference),
+    }
+}
+
+fn failed(failure: &LinkingError, linking: &Linking, reference: &RequestId) -> HttpResponse {
+    let response = pages::failed(failure, linking.settings(), reference);
+    if response.status().is_server_error() {
+        error!(error = %failure, "a browser's step failed");
+    } else {
+        warn!(error = %failure, "a browser's step was refused");
+    }
+    response
+}
+
+/// 303, so that whatever the browser sent is not sent again.
+fn redirect(to: &Secret<String>) -> actix_web::HttpResponseBuilder {
+    let mut response = HttpResponse::SeeOther();
+    response
+        .insert_header((header::LOCATION, to.expose().as_str()))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::REFERRER_POLICY, "no-referrer"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_that_stands_twice_voids_the_callback() {
+        assert!(CallbackQuery::parse("state=a&state=b").is_none());
+        assert!(CallbackQuery::parse("code=a&state=b&code=c").is_none());
+    }
+
+    #[test]
+    fn a_code_beside_an_error_is_no_code() {
+        let query = CallbackQuery::parse("error=access_denied&code=a&state=b").unwrap();
+        assert!(query.error && query.code.is_some());
+    }
+}

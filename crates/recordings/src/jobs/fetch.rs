@@ -1,0 +1,273 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domicile_kernel::state::{FileStatus, RecordingStatus};
+use domicile_kernel::{FileId, RecordingId};
+use domicile_leases::{Backoff, Finished, Handler, JobError, JobKind, Lease, NewJob, Policy, enqueue};
+use domicile_objects::{ObjectKey, ObjectsError, StoredObject};
+use domicile_store::{Conn, StoreError};
+use domicile_vault::KeyScope;
+use tracing::{info, warn};
+
+use super::settle::Telling;
+use super::token::expires_at;
+use super::{FETCH, SETTLE, Shared, living, read_key};
+use crate::error::{FetchError, RecordingsError};
+use crate::fetch::Wanted;
+use crate::format::content_type_of;
+use crate::metrics::METRICS;
+use crate::plan::Offer;
+use crate::sealed;
+use crate::store::{self, FileRow, LinkRow, RecordingRow};
+
+/// How long the API's download token shall live: it is used at once.
+const API_TOKEN_LIFE: Duration = Duration::from_hours(1);
+/// The failure class of a file whose link ended before it was fetched.
+const LINK_REVOKED: &str = "link_revoked";
+
+pub(super) struct Fetch(pub(super) Arc<Shared>);
+
+#[async_trait]
+impl Handler for Fetch {
+    fn kind(&self) -> JobKind {
+        FETCH
+    }
+
+    fn policy(&self) -> Policy {
+        Policy {
+            concurrency: 4,
+            lease: Duration::from_secs(60),
+            timeout: Duration::from_hours(6),
+            backoff: Backoff {
+                first: Duration::from_secs(10),
+                longest: Duration::from_hours(1),
+            },
+            // About a day, for outages of Zoom and files that are "not ready yet".
+            max_attempts: 36,
+        }
+    }
+
+    async fn run(&self, lease: &Lease) -> Result<Finished, JobError> {
+        match self.0.fetch(lease).await {
+            Ok(finished) => Ok(finished),
+            Err(error) => {
+                METRICS.fetch_failed(error.class());
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn quarantined(
+        &self,
+        conn: &mut Conn,
+        lease: &Lease,
+        class: &'static str,
+    ) -> Result<(), StoreError> {
+        // A key that is no id names no file.
+        let Ok(id) = read_key::<FileId>(lease.key()) else {
+            return Ok(());
+        };
+        let Some(file) = store::file(conn, id).await? else {
+            return Ok(());
+        };
+        let now = self.0.now();
+        store::mark_failed(conn, id, class, now).await?;
+        // The event needs the account's key, which is never looked for within a transaction.
+        let job = NewJob {
+            kind: SETTLE,
+            key: &file.recording_id().to_string(),
+            due_at: now,
+            traceparent: lease.traceparent(),
+        };
+        enqueue(conn, &self.0.ids, job).await
+    }
+}
+
+/// A file that is to be fetched, with what it belongs to.
+struct Target {
+    file: FileRow,
+    recording: RecordingRow,
+    link: LinkRow,
+}
+
+impl Shared {
+    async fn fetch(&self, lease: &Lease) -> Result<Finished, RecordingsError> {
+        let id: FileId = read_key(lease.key())?;
+        let (file, recording, link) = {
+            let mut conn = self.db.conn().await?;
+            let Some(file) = store::file(&mut conn, id).await? else {
+                drop(conn);
+                return self.finish(lease).await;
+            };
+            let Some((recording, _)) = store::one_listed(&mut conn, file.recording_id()).await? else {
+                drop(conn);
+                return self.finish(lease).await;
+            };
+            let link = store::link(&mut conn, recording.link_id()).await?;
+            (file, recording, link)
+        };
+        if file.status()? == FileStatus::Stored {
+            return self.finish(lease).await;
+        }
+        let Some(link) = living(link) else {
+            return self.abandon(lease, id, recording.id()).await;
+        };
+        let target = Target {
+            file,
+            recording,
+            link,
+        };
+        let key = object_key(&target)?;
+        let object = self.bring(&target, &key).await?;
+        if let Some(finished) = self.commit(lease, &target, &key, &object).await? {
+            METRICS.stored(object.size_bytes);
+            info!(file.id = %id, size_bytes = object.size_bytes, "a recording file is stored");
+            return Ok(finished);
+        }
+        // The link ended meanwhile, and whoever ended it may have passed here already: nothing may stay behind.
+        self.downloader
+            .storage
+            .delete(&key)
+            .await
+            .map_err(FetchError::from)?;
+        self.abandon(lease, id, target.recording.id()).await
+    }
+
+    /// Fetches the file with what the event offered, else with what the API offers.
+    async fn bring(&self, target: &Target, key: &ObjectKey) -> Result<StoredObject, RecordingsError> {
+        let offer = sealed::open_offer(&self.vault, &target.file).await?;
+        let reason = match &offer {
+            None => "no_url",
+            Some(Offer { token: None, .. }) => "no_token",
+            Some(Offer {
+                token: Some(token), ..
+            }) if expires_at(token).is_some_and(|end| end <= self.now()) => "token_expired",
+            Some(Offer {
+                url,
+                token: Some(token),
+                size_bytes,
+                ..
+            }) => {
+                let wanted = Wanted {
+                    url,
+                    token,
+                    announced: *size_bytes,
+                    extension: &target.file.extension,
+                    key,
+                };
+                match self.downloader.download(&wanted).await {
+                    Err(error) if error.is_refusal() => error.class(),
+                    outcome => return Ok(outcome?),
+                }
+            }
+        };
+        METRICS.fallback(reason);
+        info!(
+            file.id = %target.file.id(),
+            reason,
+            "the event's own offer does not open the file; asking Zoom's API for another"
+        );
+        self.bring_by_api(target, key).await
+    }
+
+    async fn bring_by_api(&self, target: &Target, key: &ObjectKey) -> Result<StoredObject, RecordingsError> {
+        let (access_token, base) = self
+            .tokens
+            .access_token(target.link.id)
+            .await
+            .map_err(RecordingsError::Port)?;
+        let meeting = target.recording.meeting_uuid();
+        let recording = self
+            .api
+            .meeting_recordings(&base, &access_token, &meeting, Some(API_TOKEN_LIFE))
+            .await
+            .map_err(RecordingsError::Api)?;
+        let wanted_id = target.file.zoom_file_id();
+        let file = recording
+            .files
+            .iter()
+            .find(|file| file.zoom_file_id == wanted_id && file.is_ready())
+            .ok_or(RecordingsError::NotOffered)?;
+        let wanted = Wanted {
+            url: file.download_url.as_ref().ok_or(RecordingsError::NotOffered)?,
+            // A role that may not view content gets no token of its own, but may well download.
+            token: recording.download_access_token.as_ref().unwrap_or(&access_token),
+            announced: file.file_size_bytes,
+            extension: &target.file.extension,
+            key,
+        };
+        Ok(self.downloader.download(&wanted).await?)
+    }
+
+    /// Writes that the file is stored. Nothing is written, and `None` returned, if its link has ended.
+    async fn commit(
+        &self,
+        lease: &Lease,
+        target: &Target,
+        key: &ObjectKey,
+        object: &StoredObject,
+    ) -> Result<Option<Finished>, RecordingsError> {
+        let telling = Telling {
+            topic: sealed::open_topic(&self.vault, &target.recording).await?,
+            key: self
+                .vault
+                .key(&KeyScope::Account(target.recording.account()))
+                .await?,
+        };
+        let content_type = content_type_of(&target.file.extension);
+        self.db
+            .run_tx(
+                "store_recording_file",
+                async |conn: &mut Conn| -> Result<Option<Finished>, RecordingsError> {
+                    let now = self.now();
+                    let Some(link) = living(store::hold_link(conn, target.link.id).await?) else {
+                        return Ok(None);
+                    };
+                    let Some(recording) = store::lock(conn, target.recording.id()).await? else {
+                        return Ok(None);
+                    };
+                    // Also where another attempt was first: the row tells of the object that stands there now.
+                    store::mark_stored(conn, target.file.id(), key, object, content_type, now).await?;
+                    self.settle_in(conn, &recording, &link, &telling, now).await?;
+                    Ok(Some(lease.finish(conn, now).await?))
+                },
+            )
+            .await
+    }
+
+    /// Ends the job of a file whose link has ended. The app is not told: it ended the link, or was told so.
+    async fn abandon(
+        &self,
+        lease: &Lease,
+        id: FileId,
+        recording: RecordingId,
+    ) -> Result<Finished, RecordingsError> {
+        warn!(file.id = %id, "the link of a recording file has ended; it is not fetched");
+        self.db
+            .run_tx(
+                "abandon_recording_file",
+                async |conn: &mut Conn| -> Result<Finished, RecordingsError> {
+                    let now = self.now();
+                    if store::lock(conn, recording).await?.is_some() {
+                        store::mark_failed(conn, id, LINK_REVOKED, now).await?;
+                        let mut statuses = Vec::new();
+                        for file in store::files_of_recording(conn, recording).await? {
+                            statuses.push(file.status()?);
+                        }
+                        store::set_status(conn, recording, RecordingStatus::of_files(statuses), now).await?;
+                    }
+                    Ok(lease.finish(conn, now).await?)
+                },
+            )
+            .await
+    }
+}
+
+/// Ids and an ending alone, so the key holds no personal data; the same for each attempt, so a crash leaves no orphan.
+fn object_key(target: &Target) -> Result<ObjectKey, RecordingsError> {
+    let (link, recording) = (target.link.id, target.recording.id());
+    let name = format!("{}.{}", target.file.id, target.file.extension);
+    ObjectKey::from_segments(["recordings".to_owned(), link.to_string(), recording.to_string(), name])
+        .map_err(|error| FetchError::Storage(ObjectsError::from(error)).into())
+}

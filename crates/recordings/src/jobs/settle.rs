@@ -1,0 +1,129 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domicile_kernel::state::RecordingStatus;
+use domicile_kernel::{EventId, RecordingId, Secret, Timestamp};
+use domicile_leases::{Backoff, Finished, Handler, JobError, JobKind, Lease, Policy};
+use domicile_store::{Conn, NewEvent};
+use domicile_vault::{DataKey, KeyScope, Place};
+use zeroize::Zeroizing;
+
+use super::{SETTLE, Shared, living, read_key};
+use crate::error::RecordingsError;
+use crate::metrics::METRICS;
+use crate::sealed;
+use crate::store::{self, LinkRow, RecordingRow};
+use crate::view::{EventData, RecordingView};
+
+/// The version of the shape of the events' data.
+const EVENT_VERSION: i16 = 1;
+
+pub(super) struct Settle(pub(super) Arc<Shared>);
+
+#[async_trait]
+impl Handler for Settle {
+    fn kind(&self) -> JobKind {
+        SETTLE
+    }
+
+    fn policy(&self) -> Policy {
+        Policy {
+            concurrency: 2,
+            lease: Duration::from_secs(30),
+            timeout: Duration::from_secs(60),
+            backoff: Backoff {
+                first: Duration::from_secs(1),
+                longest: Duration::from_mins(10),
+            },
+            max_attempts: 20,
+        }
+    }
+
+    async fn run(&self, lease: &Lease) -> Result<Finished, JobError> {
+        Ok(self.0.settle(lease).await?)
+    }
+}
+
+/// What a transaction needs to tell the app of a recording.
+pub(super) struct Telling {
+    pub(super) topic: Option<Secret<String>>,
+    pub(super) key: DataKey,
+}
+
+impl Shared {
+    async fn settle(&self, lease: &Lease) -> Result<Finished, RecordingsError> {
+        let id: RecordingId = read_key(lease.key())?;
+        let found = store::one_listed(&mut *self.db.conn().await?, id).await?;
+        let Some((recording, _)) = found else {
+            return self.finish(lease).await;
+        };
+        let telling = Telling {
+            topic: sealed::open_topic(&self.vault, &recording).await?,
+            key: self.vault.key(&KeyScope::Account(recording.account())).await?,
+        };
+        self.db
+            .run_tx(
+                "settle_recording",
+                async |conn: &mut Conn| -> Result<Finished, RecordingsError> {
+                    let now = self.now();
+                    let link = living(store::hold_link(conn, recording.link_id()).await?);
+                    let locked = store::lock(conn, id).await?;
+                    if let (Some(link), Some(locked)) = (link, locked) {
+                        self.settle_in(conn, &locked, &link, &telling, now).await?;
+                    }
+                    Ok(lease.finish(conn, now).await?)
+                },
+            )
+            .await
+    }
+
+    /// Computes the status of a locked recording from its files and, when it comes to an end by that, tells the app.
+    pub(super) async fn settle_in(
+        &self,
+        conn: &mut Conn,
+        recording: &RecordingRow,
+        link: &LinkRow,
+        telling: &Telling,
+        now: Timestamp,
+    ) -> Result<(), RecordingsError> {
+        let files = store::files_of_recording(conn, recording.id()).await?;
+        let statuses: Vec<_> = files.iter().map(|file| file.status()).collect::<Result<_, _>>()?;
+        let status = RecordingStatus::of_files(statuses);
+        if status == recording.status()? {
+            return Ok(());
+        }
+        store::set_status(conn, recording.id(), status, now).await?;
+        let event_type = match status {
+            RecordingStatus::Fetching => return Ok(()),
+            RecordingStatus::Stored => "recording.stored",
+            RecordingStatus::Incomplete => "recording.incomplete",
+        };
+        let view = RecordingView::new(
+            recording,
+            link.subject.clone(),
+            status,
+            telling.topic.clone(),
+            &files,
+        )?;
+        let data = Zeroizing::new(
+            serde_json::to_vec(&EventData { recording: view })
+                .map_err(|_| RecordingsError::Sealed("events.data_sealed"))?,
+        );
+        let id: EventId = self.ids.make();
+        let event = NewEvent {
+            id,
+            mailbox: link.id,
+            event_type,
+            version: EVENT_VERSION,
+            subject: link.subject.clone(),
+            occurred_at: now,
+            data_sealed: telling
+                .key
+                .seal(Place::new("events", "data_sealed", id), &data)?,
+        };
+        self.outbox.write(conn, event).await?;
+        METRICS.ended(status);
+        Ok(())
+    }
+}

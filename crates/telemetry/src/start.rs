@@ -1,0 +1,215 @@
+//! Start and stop.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domicile_kernel::RegionId;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry::{KeyValue, global};
+use opentelemetry_http::HttpClient;
+use opentelemetry_otlp::{MetricExporter, Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use prometheus::{Registry, TextEncoder};
+use tokio::runtime::Handle;
+use tracing::level_filters::LevelFilter;
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterExt, FilterFn, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Filter, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry as Spans};
+use url::Url;
+
+use crate::error::TelemetryError;
+use crate::format::JsonLines;
+use crate::otlp::{OnRuntime, signal};
+use crate::panics;
+
+/// How long one batch may take to reach the collector.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What telemetry says of this process, and where to.
+pub struct TelemetrySettings {
+    /// The resource attribute `service.name`.
+    pub service_name: String,
+    /// The resource attribute `service.version`.
+    pub service_version: String,
+    /// The resource attribute `domicile.region`.
+    pub region: RegionId,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// What is logged, such as `info` or `info,domicile_recordings=debug`. Crates that are not ours are never logged
+    /// below `info`: their debug lines show headers and SQL.
+    pub log_filter: String,
+    /// The region's own collector (OTLP over HTTP, its base URL) and the client that reaches it; `None`: no export.
+    pub otlp: Option<(Url, Arc<dyn HttpClient>)>,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line, for machines.
+    Json,
+    /// Text, for people; coloured on a terminal.
+    Text,
+}
+
+/// The running telemetry of the process.
+pub struct Telemetry {
+    tracers: SdkTracerProvider,
+    meters: SdkMeterProvider,
+    registry: Registry,
+}
+
+/// Says whether a log filter is valid, for a check of all settings that starts nothing.
+pub fn check_log_filter(text: &str) -> Result<(), TelemetryError> {
+    log_filter::<Spans>(text).map(|_| ())
+}
+
+/// Starts logs (to standard output), spans and metrics, sets the W3C trace context propagator and replaces the panic
+/// hook. Everything is process-wide, so this is called once, before anything that makes instruments. With a collector it
+/// has to run inside a tokio runtime.
+pub fn start(settings: TelemetrySettings) -> Result<Telemetry, TelemetryError> {
+    let filter = log_filter(&settings.log_filter)?;
+    let resource = resource(&settings);
+    let registry = Registry::new();
+    let prometheus = opentelemetry_prometheus::exporter()
+        .with_registry(registry.clone())
+        .build()
+        .map_err(|source| TelemetryError::Prometheus { source })?;
+    let mut tracers = SdkTracerProvider::builder().with_resource(resource.clone());
+    let mut meters = SdkMeterProvider::builder()
+        .with_resource(resource)
+        .with_reader(prometheus);
+    if let Some((endpoint, client)) = settings.otlp {
+        let runtime = Handle::try_current().map_err(|_| TelemetryError::NoRuntime)?;
+        let client = || OnRuntime {
+            runtime: runtime.clone(),
+            client: client.clone(),
+        };
+        let spans = SpanExporter::builder()
+            .with_http()
+            .with_http_client(client())
+            .with_protocol(Protocol::HttpBinary)
+            .with_endpoint(signal(&endpoint, "v1/traces"))
+            .with_timeout(EXPORT_TIMEOUT)
+            .build()
+            .map_err(|source| TelemetryError::Exporter { source })?;
+        let metrics = MetricExporter::builder()
+            .with_http()
+            .with_http_client(client())
+            .with_protocol(Protocol::HttpBinary)
+            .with_endpoint(signal(&endpoint, "v1/metrics"))
+            .with_timeout(EXPORT_TIMEOUT)
+            .build()
+            .map_err(|source| TelemetryError::Exporter { source })?;
+        tracers = tracers.with_batch_exporter(spans);
+        meters = meters.with_reader(PeriodicReader::builder(metrics).build());
+    }
+    let telemetry = Telemetry {
+        tracers: tracers.build(),
+        meters: meters.build(),
+        registry,
+    };
+    // Without a collector there are spans all the same: log lines carry their ids.
+    Spans::default()
+        .with(spans(&telemetry.tracers))
+        .with(match settings.log_format {
+            LogFormat::Json => json_lines(std::io::stdout).with_filter(filter).boxed(),
+            LogFormat::Text => tracing_subscriber::fmt::layer()
+                .with_ansi(std::io::stdout().is_terminal())
+                .with_filter(filter)
+                .boxed(),
+        })
+        .try_init()
+        .map_err(|_| TelemetryError::AlreadyStarted)?;
+    global::set_tracer_provider(telemetry.tracers.clone());
+    global::set_meter_provider(telemetry.meters.clone());
+    global::set_text_map_propagator(TraceContextPropagator::new());
+    panics::install();
+    Ok(telemetry)
+}
+
+impl Telemetry {
+    /// All metrics in Prometheus' text format, for the ops listener's `/metrics`.
+    pub fn prometheus_text(&self) -> String {
+        TextEncoder::new()
+            .encode_to_string(&self.registry.gather())
+            .unwrap_or_else(|error| {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "metrics could not be written as text"
+                );
+                String::new()
+            })
+    }
+
+    /// Sends what is left to the collector and stops. Call it last, inside the runtime that was there at the start.
+    pub async fn shutdown(self) {
+        let Self { tracers, meters, .. } = self;
+        // Both wait for threads which wait for the runtime, so neither may hold up one of its workers.
+        let stopped = tokio::task::spawn_blocking(move || {
+            (
+                tracers.shutdown_with_timeout(EXPORT_TIMEOUT),
+                meters.shutdown_with_timeout(EXPORT_TIMEOUT),
+            )
+        });
+        if !matches!(stopped.await, Ok((Ok(()), Ok(())))) {
+            tracing::warn!("the last spans or metrics did not reach the collector");
+        }
+    }
+}
+
+/// These attributes and no more: nothing is read from the environment or the machine.
+fn resource(settings: &TelemetrySettings) -> Resource {
+    Resource::builder_empty()
+        .with_attributes([
+            KeyValue::new("service.name", settings.service_name.clone()),
+            KeyValue::new("service.version", settings.service_version.clone()),
+            KeyValue::new("domicile.region", settings.region.as_str().to_owned()),
+        ])
+        .build()
+}
+
+/// The layer that makes OpenTelemetry spans of ours, at `info` and above. The export's own events are left out.
+pub(crate) fn spans<S>(tracers: &SdkTracerProvider) -> impl Layer<S> + use<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    tracing_opentelemetry::layer()
+        .with_tracer(tracers.tracer("domicile"))
+        .with_threads(false)
+        .with_location(false)
+        .with_filter(
+            filter_fn(|metadata: &Metadata<'_>| {
+                *metadata.level() <= Level::INFO && !metadata.target().starts_with("opentelemetry")
+            })
+            .with_max_level_hint(LevelFilter::INFO),
+        )
+}
+
+/// The layer that writes JSON lines.
+pub(crate) fn json_lines<S, W>(writer: W) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt::layer()
+        .fmt_fields(tracing_subscriber::fmt::format::JsonFields::new())
+        .event_format(JsonLines)
+        .with_writer(writer)
+}
+
+pub(crate) fn log_filter<S: Subscriber>(text: &str) -> Result<impl Filter<S> + use<S>, TelemetryError> {
+    let wanted: EnvFilter = EnvFilter::builder()
+        .parse(text)
+        .map_err(|source| TelemetryError::Filter { source })?;
+    let ours_or_important: FilterFn =
+        filter_fn(|metadata| *metadata.level() <= Level::INFO || metadata.target().starts_with("domicile"));
+    Ok(wanted.and(ours_or_important))
+}

@@ -1,0 +1,265 @@
+use actix_web::{App, HttpResponse, test, web};
+use chrono::{TimeZone, Utc};
+use domicile_kernel::Secret;
+use domicile_zoom::signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+const NOW: i64 = 1_795_000_000;
+const EVENT: &str = r#"{"event":"recording.completed","payload":{"account_id":"A","object":{"host_id":"H"}}}"#;
+const CHALLENGE: &str = r#"{"payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"},"event_ts":1654503849680,"event":"endpoint.url_validation"}"#;
+
+struct Fixed;
+
+impl Clock for Fixed {
+    fn now(&self) -> Timestamp {
+        Utc.timestamp_opt(NOW, 0).unwrap()
+    }
+}
+
+fn verifier() -> ZoomEndpointVerifier {
+    let secrets = WebhookSecrets::new(&[Secret::from("new"), Secret::from("old")]).unwrap();
+    ZoomEndpointVerifier::new("events", secrets, Arc::new(Fixed))
+}
+
+/// What came of a request: its status, and what the handler saw or the problem says.
+async fn send(request: test::TestRequest) -> (u16, Value) {
+    send_to(verifier(), request).await
+}
+
+async fn send_to(verifier: ZoomEndpointVerifier, request: test::TestRequest) -> (u16, Value) {
+    let app = test::init_service(
+        App::new().service(
+            web::resource("/zoom/events")
+                .app_data(web::Data::new(verifier))
+                .to(async |request: ZoomRequest| match request {
+                    ZoomRequest::Challenge(answer) => HttpResponse::Ok().json(answer),
+                    ZoomRequest::Event(event) => HttpResponse::Ok().json(json!({
+                        "body": String::from_utf8_lossy(&event.body),
+                        "length": event.body.len(),
+                        "endpoint": event.endpoint,
+                        "secret": event.verified.secret_index,
+                        "age": event.verified.age_seconds,
+                        "event": event.envelope.as_ref().map(|envelope| envelope.event.clone()).map_err(ToString::to_string),
+                        "zoom_request_id": event.zoom_request_id,
+                    })),
+                }),
+        ),
+    )
+    .await;
+    let response = test::call_service(&app, request.uri("/zoom/events").to_request()).await;
+    let status = response.status().as_u16();
+    let body = test::read_body(response).await;
+    (status, serde_json::from_slice(&body).unwrap_or_default())
+}
+
+fn signed_with(secret: &str, timestamp: i64, body: &[u8]) -> test::TestRequest {
+    test::TestRequest::post()
+        .insert_header((TIMESTAMP_HEADER, timestamp.to_string()))
+        .insert_header((SIGNATURE_HEADER, sign(&Secret::from(secret), timestamp, body)))
+        .set_payload(body.to_vec())
+}
+
+fn signed(body: &[u8]) -> test::TestRequest {
+    signed_with("new", NOW, body)
+}
+
+fn unsigned(body: &str) -> test::TestRequest {
+    test::TestRequest::post().set_payload(body.to_owned())
+}
+
+#[actix_web::test]
+async fn a_signed_event_reaches_the_handler_as_it_was_sent() {
+    let request = signed_with("old", NOW - 60, EVENT.as_bytes())
+        .insert_header((REQUEST_ID_HEADER, "6009d653_d487_445d_8406_42b654974899"));
+    let (status, seen) = send(request).await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        seen,
+        json!({
+            "body": EVENT, "length": EVENT.len(), "endpoint": "events", "secret": 1, "age": 60,
+            "event": {"Ok": "recording.completed"}, "zoom_request_id": "6009d653_d487_445d_8406_42b654974899",
+        })
+    );
+}
+
+#[actix_web::test]
+async fn a_forged_or_unsigned_event_is_unauthenticated_for_good() {
+    let tampered = signed(EVENT.as_bytes()).set_payload(EVENT.replace("\"H\"", "\"G\""));
+    let re_spaced = signed(EVENT.as_bytes()).set_payload(EVENT.replace(':', ": "));
+    let half = unsigned(EVENT).insert_header((TIMESTAMP_HEADER, NOW.to_string()));
+    let half_challenge = unsigned(CHALLENGE).insert_header((TIMESTAMP_HEADER, NOW.to_string()));
+    for request in [
+        tampered,
+        re_spaced,
+        half,
+        half_challenge,
+        unsigned(EVENT),
+        signed_with("other", NOW, EVENT.as_bytes()),
+    ] {
+        let (status, problem) = send(request).await;
+        assert_eq!(status, 401, "{problem}");
+        assert_eq!(problem["type"], "urn:domicile:problem:unauthenticated");
+    }
+}
+
+#[actix_web::test]
+async fn a_signature_outside_the_window_is_unauthenticated() {
+    for (signed_at, status) in [(NOW - 5700, 200), (NOW - 5701, 401), (NOW + 300, 200), (NOW + 301, 401)] {
+        assert_eq!(send(signed_with("new", signed_at, EVENT.as_bytes())).await.0, status, "{signed_at}");
+    }
+    let narrow = verifier().window(Window {
+        max_age: Duration::from_secs(10),
+        max_ahead: Duration::ZERO,
+    });
+    assert_eq!(send_to(narrow, signed_with("new", NOW - 11, EVENT.as_bytes())).await.0, 401);
+}
+
+#[actix_web::test]
+async fn duplicated_and_malformed_headers_are_malformed_requests() {
+    let twice = signed(EVENT.as_bytes()).append_header((TIMESTAMP_HEADER, NOW.to_string()));
+    let signed_twice = signed(EVENT.as_bytes()).append_header((SIGNATURE_HEADER, "v0=00"));
+    let words = signed(EVENT.as_bytes()).insert_header((TIMESTAMP_HEADER, "now"));
+    let no_hex = signed(EVENT.as_bytes()).insert_header((SIGNATURE_HEADER, "v0=zz"));
+    for request in [twice, signed_twice, words, no_hex] {
+        let (status, problem) = send(request).await;
+        assert_eq!(status, 400, "{problem}");
+        assert_eq!(problem["type"], "urn:domicile:problem:malformed_request");
+    }
+}
+
+#[actix_web::test]
+async fn a_challenge_is_answered_signed_or_not_and_with_the_secret_that_signed() {
+    let answer = |secret: &str| {
+        serde_json::to_value(challenge::answer(
+            &Secret::from(secret),
+            &"qgg8vlvZRS6UYooatFL8Aw".parse().unwrap(),
+        ))
+        .unwrap()
+    };
+    assert_eq!(send(unsigned(CHALLENGE)).await, (200, answer("new")));
+    assert_eq!(send(signed(CHALLENGE.as_bytes())).await, (200, answer("new")));
+    assert_eq!(send(signed_with("old", NOW, CHALLENGE.as_bytes())).await, (200, answer("old")));
+}
+
+#[actix_web::test]
+async fn a_challenge_with_a_wrong_signature_is_not_answered() {
+    assert_eq!(send(signed_with("other", NOW, CHALLENGE.as_bytes())).await.0, 401);
+    assert_eq!(send(signed_with("new", NOW - 6000, CHALLENGE.as_bytes())).await.0, 401);
+}
+
+#[actix_web::test]
+async fn the_challenge_signs_no_text_that_could_be_a_message() {
+    let message = format!("v0:{NOW}:{{}}");
+    let tokens = [message.as_str(), "a:b", "", "a b", "a\u{e9}", &"a".repeat(129)];
+    for token in tokens {
+        let body = json!({"event": "endpoint.url_validation", "payload": {"plainToken": token}}).to_string();
+        for request in [unsigned(&body), signed(body.as_bytes())] {
+            let (status, problem) = send(request).await;
+            assert_eq!(status, 400, "{token:?}");
+            assert!(problem.get("encryptedToken").is_none());
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_signed_body_that_cannot_be_read_is_an_event_all_the_same() {
+    for (body, reason) in [
+        (&b"{\"event\":\"\xff\"}"[..], "the body is not UTF-8"),
+        (b"not json", "the body is not well-formed JSON (line 1, column 2)"),
+        (b"[]", "the body is not a JSON object"),
+        (b"{}", "event is missing"),
+        (b"", "the body is not well-formed JSON (line 1, column 0)"),
+    ] {
+        let (status, seen) = send(signed(body)).await;
+        assert_eq!(status, 200);
+        assert_eq!(seen["length"], body.len());
+        assert_eq!(seen["event"]["Err"], reason);
+    }
+}
+
+#[actix_web::test]
+async fn only_post_is_taken() {
+    for method in [Method::GET, Method::PUT, Method::HEAD, Method::DELETE] {
+        let (status, problem) = send(signed(EVENT.as_bytes()).method(method.clone())).await;
+        assert_eq!(status, 405, "{method} {problem}");
+    }
+}
+
+#[actix_web::test]
+async fn the_body_limit_is_one_mebibyte_or_as_set() {
+    let full = vec![b' '; ZoomEndpointVerifier::DEFAULT_BODY_LIMIT_BYTES];
+    assert_eq!(send(signed(&full)).await.0, 200);
+    let over = vec![b' '; ZoomEndpointVerifier::DEFAULT_BODY_LIMIT_BYTES + 1];
+    let (status, problem) = send(signed(&over)).await;
+    assert_eq!(status, 413);
+    assert_eq!(problem["type"], "urn:domicile:problem:payload_too_large");
+    assert_eq!(send_to(verifier().body_limit(10), signed(EVENT.as_bytes())).await.0, 413);
+    assert_eq!(send_to(verifier().body_limit(2_000_000), signed(&over)).await.0, 200);
+}
+
+#[actix_web::test]
+async fn a_coded_body_is_refused() {
+    let request = signed(EVENT.as_bytes()).insert_header((header::CONTENT_ENCODING, "gzip"));
+    assert_eq!(send(request).await.0, 415);
+}
+
+#[actix_web::test]
+async fn a_body_that_never_ends_is_asked_for_again() {
+    let (_sender, stalled) = tokio::sync::mpsc::channel::<Result<Bytes, actix_web::error::PayloadError>>(1);
+    let stalled = futures_util::stream::unfold(stalled, |mut stalled| async move {
+        stalled.recv().await.map(|piece| (piece, stalled))
+    });
+    let request = signed(EVENT.as_bytes()).uri("/zoom/events").to_http_request();
+    let payload = Payload::Stream {
+        payload: Box::pin(stalled),
+    };
+    let quick = verifier().body_time(Duration::from_millis(10));
+    let error = quick.request(&request, payload).await.err().unwrap();
+    assert_eq!(error.problem(), Problem::Unavailable);
+}
+
+#[actix_web::test]
+async fn a_request_id_that_is_not_zooms_kind_is_dropped() {
+    for id in ["a b", "<script>", &"x".repeat(65), ""] {
+        let (status, seen) = send(signed(EVENT.as_bytes()).insert_header((REQUEST_ID_HEADER, id))).await;
+        assert_eq!(status, 200);
+        assert_eq!(seen["zoom_request_id"], Value::Null, "{id:?}");
+    }
+}
+
+#[actix_web::test]
+async fn without_a_verifier_zoom_is_asked_to_come_again() {
+    let app = test::init_service(App::new().route("/", web::post().to(async |_: ZoomRequest| "in"))).await;
+    let response = test::call_service(&app, signed(b"{}").uri("/").to_request()).await;
+    assert_eq!(response.status(), 500);
+}
+
+#[actix_web::test]
+async fn the_verified_request_alone_takes_a_challenge_for_an_event() {
+    let app = test::init_service(App::new().app_data(web::Data::new(verifier())).route(
+        "/",
+        web::post().to(async |request: VerifiedZoomRequest| request.body),
+    ))
+    .await;
+    let response = test::call_service(&app, signed(CHALLENGE.as_bytes()).uri("/").to_request()).await;
+    assert_eq!(test::read_body(response).await, CHALLENGE);
+    let response = test::call_service(&app, unsigned(CHALLENGE).uri("/").to_request()).await;
+    assert_eq!(response.status(), 401);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_unsigned_body_but_a_challenge_is_answered(body in proptest::collection::vec(any::<u8>(), 0..100), timestamp in "[ -~]{0,12}", signature in "[ -~]{0,80}") {
+        let request = test::TestRequest::post()
+            .insert_header((TIMESTAMP_HEADER, timestamp))
+            .insert_header((SIGNATURE_HEADER, signature))
+            .set_payload(body);
+        let (status, _) = actix_web::rt::System::new().block_on(send(request));
+        prop_assert!(status == 400 || status == 401);
+    }
+}

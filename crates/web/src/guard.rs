@@ -1,0 +1,113 @@
+//! The middleware around every listener. One [`Guard`] does, in this order:
+//!
+//! 1. gives the request its id and span (OpenTelemetry HTTP server semantic conventions);
+//! 2. answers 421 to a foreign host, before anything else happens;
+//! 3. calls the handler, and makes 500 of a panic;
+//! 4. makes a problem of every error that is none yet, 404 and 405 of the router among them; a browser on the public
+//!    listener gets it as a page;
+//! 5. adds the security headers;
+//! 6. writes one line and one measurement, also when the client goes away in between.
+//!
+//! Wrap it last, so that it is outermost. Neither line, span nor measurement holds a path (paths hold tokens), a query, an
+//! address or any other text of the client's (INV-3): `url.path` is the route's template.
+
+mod headers;
+mod host;
+mod line;
+mod service;
+
+use std::sync::Arc;
+
+use domicile_kernel::Ids;
+use url::Url;
+
+use crate::metrics::Metrics;
+
+pub use host::HostName;
+
+/// Which of the three listeners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Listener {
+    /// For Zoom and browsers.
+    Public,
+    /// For the app's backend.
+    App,
+    /// For the cluster.
+    Ops,
+}
+
+impl Listener {
+    /// The name in logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::App => "app",
+            Self::Ops => "ops",
+        }
+    }
+}
+
+/// Who called, as far as is proven. Extractors put it into the request's extensions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientKind {
+    /// Zoom, by its signature.
+    Zoom,
+    /// The app, by the key of this name.
+    App {
+        /// The name that the operators gave the key.
+        key: Arc<str>,
+    },
+    /// A browser, by what it accepts; nothing is proven.
+    Browser,
+    /// Anybody.
+    Unknown,
+}
+
+impl ClientKind {
+    /// The name in logs and metrics.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Zoom => "zoom",
+            Self::App { .. } => "app",
+            Self::Browser => "browser",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The middleware of one listener; cheap to clone, one for all workers.
+#[derive(Clone)]
+pub struct Guard(Arc<Settings>);
+
+struct Settings {
+    listener: Listener,
+    ids: Ids,
+    host: Option<HostName>,
+    metrics: Metrics,
+}
+
+impl Guard {
+    /// A guard for this listener, which takes any host.
+    pub fn new(listener: Listener, ids: Ids) -> Self {
+        Self(Arc::new(Settings {
+            listener,
+            ids,
+            host: None,
+            metrics: Metrics::global(),
+        }))
+    }
+
+    /// A guard for a listener whose requests must name the host of this URL. Where the URL is https, browsers are told
+    /// to use nothing else (HSTS).
+    pub fn for_host(listener: Listener, ids: Ids, url: &Url) -> Self {
+        Self(Arc::new(Settings {
+            listener,
+            ids,
+            host: Some(HostName::of(url)),
+            metrics: Metrics::global(),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

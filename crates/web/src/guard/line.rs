@@ -1,0 +1,219 @@
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::HttpMessage;
+use actix_web::dev::ServiceRequest;
+use actix_web::http::Method;
+use actix_web::http::header;
+use opentelemetry::KeyValue;
+use tracing::field::Empty;
+use tracing::{Level, Span, error, info_span, warn};
+
+use super::{ClientKind, Listener, Settings};
+use crate::context::RequestId;
+use crate::problem::ProblemError;
+
+// nginx's word for a client that closed before it had its answer; never sent.
+const CLIENT_GONE: u16 = 499;
+
+/// What is told of one request, from its arrival to its answer. Dropped without an answer, it says so.
+pub(super) struct Line {
+    settings: Arc<Settings>,
+    pub(super) span: Span,
+    request_id: RequestId,
+    method: &'static str,
+    route: String,
+    scheme: &'static str,
+    started: Instant,
+    told: bool,
+}
+
+impl Line {
+    pub(super) fn begin(settings: &Arc<Settings>, request: &ServiceRequest, request_id: RequestId) -> Self {
+        let method = known_method(request.method());
+        let route = request.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
+        let https = settings.host.as_ref().is_some_and(super::HostName::is_https);
+        let scheme = if https { "https" } else { "http" };
+        let listener = settings.listener.as_str();
+        let span = info_span!(
+            "http_server",
+            otel.name = format!("{method} {route}"),
+            otel.kind = "server",
+            otel.status_code = Empty,
+            http.request.method = method,
+            http.route = route,
+            url.path = route,
+            url.scheme = scheme,
+            http.response.status_code = Empty,
+            error.type = Empty,
+            domicile.listener = listener,
+            domicile.client = Empty,
+            domicile.request_id = %request_id,
+        );
+        // Only the app is trusted to name the trace that its request belongs to.
+        if settings.listener == Listener::App
+            && let Some(parent) = request.headers().get("traceparent").and_then(|value| value.to_str().ok())
+        {
+            domicile_telemetry::set_parent(&span, parent);
+        }
+        let line = Self {
+            settings: settings.clone(),
+            span,
+            request_id,
+            method,
+            route,
+            scheme,
+            started: Instant::now(),
+            told: false,
+        };
+        line.settings.metrics.began(&line.attributes());
+        line
+    }
+
+    pub(super) fn answered(mut self, status: u16, client: &ClientKind) {
+        self.tell(status, client);
+    }
+
+    /// Logs why, for an error that the caller is told only the outside of.
+    pub(super) fn failed(&self, error: &actix_web::Error, status: u16) {
+        let problem = error.as_error::<ProblemError>();
+        let cause = match problem {
+            Some(problem) => problem.source().map(chain),
+            // Some library's text: it may quote what the client sent.
+            None => Some("an error of the HTTP library".to_owned()),
+        };
+        let Some(cause) = cause else { return };
+        let kind = problem.map_or("library", |problem| problem.problem().id());
+        self.span.in_scope(|| {
+            let (method, route, request_id) = (self.method, &self.route, &self.request_id);
+            if status >= 500 {
+                error!(problem = kind, error.cause = cause, domicile.request_id = %request_id, "{method} {route} failed: {cause}");
+            } else {
+                warn!(problem = kind, error.cause = cause, domicile.request_id = %request_id, "{method} {route} was refused: {cause}");
+            }
+        });
+    }
+
+    /// Logs that the handler panicked; its words went to the panic hook and may hold anything.
+    pub(super) fn panicked(&self) {
+        self.settings.metrics.panicked();
+        self.span.in_scope(|| {
+            error!(domicile.request_id = %self.request_id, "{} {} panicked", self.method, self.route);
+        });
+    }
+
+    fn attributes(&self) -> Vec<KeyValue> {
+        vec![
+            KeyValue::new("http.request.method", self.method),
+            KeyValue::new("url.scheme", self.scheme),
+            KeyValue::new("domicile.listener", self.settings.listener.as_str()),
+        ]
+    }
+
+    fn tell(&mut self, status: u16, client: &ClientKind) {
+        self.told = true;
+        let taken = self.started.elapsed();
+        self.settings.metrics.ended(&self.attributes());
+        let mut attributes = self.attributes();
+        attributes.push(KeyValue::new("http.route", self.route.clone()));
+        attributes.push(KeyValue::new("http.response.status_code", i64::from(status)));
+        let span = &self.span;
+        span.record("http.response.status_code", status);
+        span.record("domicile.client", client.as_str());
+        if status >= 500 {
+            span.record("error.type", status.to_string());
+            span.record("otel.status_code", "ERROR");
+            attributes.push(KeyValue::new("error.type", status.to_string()));
+        }
+        self.settings.metrics.answered(taken, &attributes);
+
+        let key = match client {
+            ClientKind::App { key } => Some(key.as_ref()),
+            _ => None,
+        };
+        let duration_ms = taken.as_secs_f64() * 1000.0;
+        macro_rules! line {
+            ($level:expr) => {
+                tracing::event!(
+                    $level,
+                    http.request.method = self.method,
+                    http.route = self.route,
+                    url.path = self.route,
+                    http.response.status_code = status,
+                    duration_ms,
+                    domicile.listener = self.settings.listener.as_str(),
+                    domicile.client = client.as_str(),
+                    domicile.app_key = key,
+                    domicile.request_id = %self.request_id,
+                    "{} {} {status}",
+                    self.method,
+                    self.route,
+                )
+            };
+        }
+        span.in_scope(|| {
+            // Probes and scrapes come every few seconds and say nothing while all is well.
+            if self.settings.listener == Listener::Ops && status < 400 {
+                line!(Level::DEBUG);
+            } else {
+                line!(Level::INFO);
+            }
+        });
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if !self.told {
+            self.tell(CLIENT_GONE, &ClientKind::Unknown);
+        }
+    }
+}
+
+/// The client's kind, from what extractors proved or else from what it accepts.
+pub(super) fn client_kind(message: &impl HttpMessage, wants_page: bool) -> ClientKind {
+    message.extensions().get::<ClientKind>().cloned().unwrap_or(if wants_page {
+        ClientKind::Browser
+    } else {
+        ClientKind::Unknown
+    })
+}
+
+/// True when a person waits for a page.
+pub(super) fn wants_page(listener: Listener, request: &ServiceRequest) -> bool {
+    listener == Listener::Public
+        && matches!(*request.method(), Method::GET | Method::HEAD)
+        && request
+            .headers()
+            .get_all(header::ACCEPT)
+            .any(|value| value.to_str().is_ok_and(|value| value.contains("text/html")))
+}
+
+// The convention's `_OTHER`: a method is any text that a client makes up.
+fn known_method(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        "CONNECT" => "CONNECT",
+        "TRACE" => "TRACE",
+        _ => "_OTHER",
+    }
+}
+
+/// An error with all its sources, each of which leaves out what its own source says.
+fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        next = source.source();
+    }
+    text
+}
