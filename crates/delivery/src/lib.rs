@@ -1,1 +1,19 @@
 #![doc = include_str!("../README.md")]
+
+mod delivery;
+mod document;
+mod error;
+mod jobs;
+mod metrics;
+pub mod routes;
+mod secrets;
+mod settings;
+mod store;
+
+pub use delivery::Delivery;
+pub use error::DeliveryError;
+pub use secrets::{EventSecrets, InvalidEventSecrets};
+pub use settings::{DeliverySettings, Destination};
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use domicile_kernel::Ids;
 use domicile_leases::Workers;
 use domicile_linking::{Linking, LinkingParts, LinkingSettings};
 use domicile_objects::{ObjectStorage, ObjectsError};
-use domicile_recordings::{RecordingsParts, Recordings};
+use domicile_recordings::Library;
 use domicile_store::{Db, SchemaError, StoreError, check_schema};
 use domicile_vault::Vault;
 use domicile_zoom::api::ZoomApi;
@@ -60,8 +60,9 @@ pub struct Region {
     pub intake: Intake,
     /// Links and their grants.
     pub linking: Linking,
-    /// Recordings and their files.
-    pub recordings: Recordings,
+    /// Recordings and their files, to be read.
+    pub library: Library,
+    fetching: domicile_recordings::Parts,
     /// Events for the app.
     pub delivery: Delivery,
 }
@@ -114,7 +115,8 @@ impl Region {
             &settings.objects.s3,
             egress.client("object_storage", TRANSFER),
         )?;
-        let recordings = Recordings::new(RecordingsParts {
+        let library = Library::new(db.clone(), vault.clone(), storage.clone());
+        let fetching = domicile_recordings::Parts {
             db: db.clone(),
             ids: ids.clone(),
             vault,
@@ -124,8 +126,8 @@ impl Region {
             tokens: Arc::new(LinkTokens(linking.clone())),
             downloads: egress.client("zoom_download", TRANSFER).for_foreign_urls(),
             api,
-        });
-        Ok(Self { settings: Arc::new(settings), ids, db, intake, linking, recordings, delivery })
+        };
+        Ok(Self { settings: Arc::new(settings), ids, db, intake, linking, library, fetching, delivery })
     }
 
     /// Refuses a database whose schema this version does not know.
@@ -137,7 +139,7 @@ impl Region {
     pub fn workers(&self) -> Workers {
         let handlers = domicile_linking::jobs::handlers(&self.linking)
             .into_iter()
-            .chain(self.recordings.handlers())
+            .chain(domicile_recordings::handlers(self.fetching.clone()))
             .chain(self.delivery.handlers());
         handlers
             .fold(Workers::builder(self.db.clone(), self.ids.clone()), |builder, handler| builder.handler(handler))

@@ -12,7 +12,7 @@ use domicile_kernel::{RegionId, Secret};
 use domicile_linking::ReturnUrls;
 use domicile_store::DbSettings;
 use domicile_vault::RegionKeys;
-use domicile_web::AppKeys;
+use domicile_web::extract::AppKeys;
 use domicile_zoom::host::{ApiBase, ZoomHosts};
 use domicile_zoom::signature::WebhookSecrets;
 use url::Url;

@@ -17,6 +17,7 @@ use domicile_egress::{
 use domicile_kernel::{Fate, Secret};
 use futures_util::TryStreamExt;
 use http::Request;
+use opentelemetry_http::HttpClient;
 use url::Url;
 
 use crate::server::{Answer, Server, serve};
@@ -413,6 +414,28 @@ async fn names_under_localhost_lead_here_without_asking_anybody() {
     let client = egress(&["eu.localhost"]).client("test", TIMEOUTS);
     let response = client.send(get(&server.url("eu.localhost", "/"))).await.unwrap();
     assert_eq!(response.bytes_limited(9).await.unwrap(), "here");
+}
+
+#[tokio::test]
+async fn the_exporter_of_telemetry_can_send_through_the_fence() {
+    let server = serve(|_| Answer::ok("accepted")).await;
+    let exporter: Arc<dyn HttpClient> = Arc::new(client());
+    let request = Request::post(server.url("127.0.0.1", "/v1/traces"))
+        .body(Bytes::from_static(b"spans"))
+        .unwrap();
+    let answer = exporter.send_bytes(request).await.unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), answer.body().as_ref()),
+        (200, &b"accepted"[..])
+    );
+    let outside = Request::post("https://elsewhere.example/v1/traces")
+        .body(Bytes::new())
+        .unwrap();
+    let error = exporter.send_bytes(outside).await.unwrap_err();
+    assert!(
+        matches!(error.downcast_ref(), Some(EgressError::Refused(_))),
+        "{error}"
+    );
 }
 
 /// INV-3, for every error and every cause behind it.

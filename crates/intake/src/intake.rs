@@ -46,11 +46,7 @@ impl Intake {
     }
 
     /// Keeps what Zoom sent. When this returns `Ok` it is committed, and Zoom may be told so (INV-2).
-    pub async fn keep(
-        &self,
-        endpoint: Endpoint,
-        request: &VerifiedZoomRequest,
-    ) -> Result<Kept, IntakeError> {
+    pub async fn keep(&self, endpoint: Endpoint, request: &VerifiedZoomRequest) -> Result<Kept, IntakeError> {
         let limit = self.settings.commit_timeout;
         let kept = match timeout(limit, self.seal_and_write(endpoint, request)).await {
             Ok(kept) => kept,

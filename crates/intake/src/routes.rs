@@ -18,8 +18,9 @@ pub fn endpoint(
         .app_data(intake)
         // Every method: the extractor refuses the others with 405 and says which one it takes.
         .route(
-            web::route()
-                .to(move |request: ZoomRequest, intake: web::Data<Intake>| take_in(endpoint, request, intake)),
+            web::route().to(move |request: ZoomRequest, intake: web::Data<Intake>| {
+                take_in(endpoint, request, intake)
+            }),
         )
 }
 

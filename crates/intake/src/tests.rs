@@ -3,14 +3,15 @@
 mod dispatching;
 mod keeping;
 mod receiving;
+mod telling;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use actix_web::test::TestRequest;
 use actix_web::{FromRequest, web};
+use async_trait::async_trait;
 use domicile_kernel::{Clock, Ids, InboxId, LinkId, Secret, Subject, ZoomAccountId, ZoomUserId};
 use domicile_leases::{JobKind, NewJob, enqueue};
 use domicile_store::{Conn, StoreError};
@@ -18,16 +19,14 @@ use domicile_testkit::clock::{SeededRng, TestClock, ids};
 use domicile_testkit::db::TestDb;
 use domicile_vault::{RegionKeys, Vault};
 use domicile_web::extract::{VerifiedZoomRequest, ZoomEndpointVerifier};
-use domicile_zoom::signature::{
-    REQUEST_ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, WebhookSecrets, sign,
-};
+use domicile_zoom::signature::{REQUEST_ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, WebhookSecrets, sign};
 use serde_json::json;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{
-    Dispatcher, Endpoint, EventHandler, Intake, IntakeSettings, Kept, LinkRouter, QuarantineReason, RoutedEvent,
-    RoutedLink,
+    Dispatcher, Endpoint, EventHandler, Intake, IntakeSettings, Kept, LinkRouter, QuarantineReason,
+    RoutedEvent, RoutedLink,
 };
 
 /// 32 zero bytes under the name `k1`.
@@ -40,23 +39,21 @@ struct Room {
     db: TestDb,
     clock: TestClock,
     ids: Ids,
+    vault: Vault,
     intake: Intake,
     links: Arc<Links>,
 }
 
 impl Room {
     async fn new() -> Self {
-        Self::with(IntakeSettings::default()).await
-    }
-
-    async fn with(settings: IntakeSettings) -> Self {
         let db = TestDb::create().await;
         let clock = TestClock::new();
         let ids = ids(&clock, &SeededRng::new(1));
         let keys = RegionKeys::parse(&Secret::from(VAULT_KEYS)).unwrap();
         let vault = Vault::new(db.db(), ids.clone(), keys);
         Self {
-            intake: Intake::new(settings, db.db(), ids.clone(), vault),
+            intake: Intake::new(IntakeSettings::default(), db.db(), ids.clone(), vault.clone()),
+            vault,
             links: Arc::default(),
             db,
             clock,
@@ -68,6 +65,15 @@ impl Room {
         Dispatcher::builder(self.db.db(), self.ids.clone(), self.links.clone())
             .handler(handler.clone())
             .build()
+    }
+
+    /// The same inbox with little patience for the database.
+    fn impatient(&self) -> Intake {
+        let settings = IntakeSettings {
+            commit_timeout: Duration::from_millis(200),
+            ..IntakeSettings::default()
+        };
+        Intake::new(settings, self.db.db(), self.ids.clone(), self.vault.clone())
     }
 
     fn verifier(&self, endpoint: Endpoint) -> web::Data<ZoomEndpointVerifier> {
@@ -103,8 +109,9 @@ impl Room {
             .unwrap()
     }
 
-    /// Keeps a body and returns its row, which is the newest.
+    /// Keeps a body, a moment after the one before, and returns its row, which is the newest.
     async fn keep(&self, body: impl AsRef<[u8]>) -> InboxId {
+        self.clock.advance(Duration::from_millis(1));
         let request = self.arrival(body.as_ref(), None).await;
         assert_eq!(
             self.intake.keep(Endpoint::Events, &request).await.unwrap(),

@@ -27,6 +27,7 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domicile_kernel::Rng;
     use proptest::prelude::*;
 
     struct Fixed(u8);

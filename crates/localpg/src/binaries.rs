@@ -63,7 +63,7 @@ impl Binaries {
         Err(LocalPgError::NoServer {
             wanted: major.map_or_else(|| format!("{OLDEST_MAJOR} or newer"), |major| major.to_string()),
             tried: tried.join("; "),
-            command: install_command(major).to_owned(),
+            command: install_command().to_owned(),
         })
     }
 
@@ -206,7 +206,7 @@ pub(crate) fn last_lines(text: &str, count: usize) -> String {
 }
 
 /// The command that a person has to run on this kind of machine.
-fn install_command(major: Option<u32>) -> &'static str {
+fn install_command() -> &'static str {
     const COMMANDS: &[(&str, &str)] = &[
         ("brew", "brew install postgresql@17"),
         ("apt-get", "sudo apt-get install -y postgresql"),
@@ -214,9 +214,6 @@ fn install_command(major: Option<u32>) -> &'static str {
         ("apk", "sudo apk add postgresql17"),
         ("pacman", "sudo pacman -S --noconfirm postgresql"),
     ];
-    if major.is_some() {
-        return "install that version, or remove the folder with the old data";
-    }
     COMMANDS
         .iter()
         .find(|(program, _)| program_exists(program))

@@ -20,6 +20,7 @@ const PORT_TRIES: u32 = 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// Fast: nothing waits for the disk. A crash of the machine may spoil the data, the death of a process may not.
+    /// Nothing in it is precious: data of a version whose server is gone are made anew.
     Test,
     /// PostgreSQL's own defaults.
     Real,
@@ -296,16 +297,16 @@ impl Launch<'_> {
     fn run(mut self, lock: Option<File>) -> Result<Cluster, LocalPgError> {
         server::end_leftover(&self.folder)?;
         let major = server::data_major(&self.folder);
-        let binaries = match &self.settings.binaries {
-            Some(binaries) => binaries.clone(),
-            None => Binaries::find(&self.settings.tools_dir, major, self.settings.note)?,
-        };
+        let binaries = self.binaries(major)?;
         if let Some(found) = major.filter(|major| *major != binaries.major) {
-            return Err(LocalPgError::OtherVersion {
-                folder: self.folder,
-                found,
-                have: binaries.major,
-            });
+            if self.settings.durability == Durability::Real {
+                return Err(LocalPgError::OtherVersion {
+                    folder: self.folder,
+                    found,
+                    have: binaries.major,
+                });
+            }
+            server::remove_data(&self.folder)?;
         }
         let binaries = home::reachable_binaries(binaries, &self.user)?;
         let mut tries = 0;
@@ -340,6 +341,20 @@ impl Launch<'_> {
                 Attempt::PortTaken if self.settings.port.is_none() && tries < PORT_TRIES => {}
                 Attempt::PortTaken => return Err(LocalPgError::PortTaken { port }),
             }
+        }
+    }
+
+    /// The settings' server; else one that reads the present data; else any.
+    fn binaries(&self, major: Option<u32>) -> Result<Binaries, LocalPgError> {
+        let settings = self.settings;
+        if let Some(binaries) = &settings.binaries {
+            return Ok(binaries.clone());
+        }
+        match Binaries::find(&settings.tools_dir, major, settings.note) {
+            Err(LocalPgError::NoServer { .. }) if major.is_some() => {
+                Binaries::find(&settings.tools_dir, None, settings.note)
+            }
+            found => found,
         }
     }
 

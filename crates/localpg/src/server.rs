@@ -78,6 +78,12 @@ pub(crate) fn init(
     fs::rename(&unfinished, data_path(home)).doing(|| format!("naming {}", data_path(home).display()))
 }
 
+/// Removes the data of a cluster that does not run.
+pub(crate) fn remove_data(home: &Path) -> Result<(), LocalPgError> {
+    let data = data_path(home);
+    fs::remove_dir_all(&data).doing(|| format!("removing {}", data.display()))
+}
+
 /// 128 random bits from the system, in hexadecimal.
 fn new_password() -> Result<String, LocalPgError> {
     use std::fmt::Write as _;

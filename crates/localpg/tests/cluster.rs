@@ -180,7 +180,7 @@ fn users_share_one_server_which_ends_after_the_last() {
 }
 
 #[test]
-fn the_server_that_npm_brings_runs_and_refuses_data_of_another_version() {
+fn the_server_that_npm_brings_runs_and_keeps_precious_data_of_another_version() {
     if Command::new("npm").arg("--version").output().is_err() {
         return;
     }
@@ -196,14 +196,18 @@ fn the_server_that_npm_brings_runs_and_refuses_data_of_another_version() {
     let data = cluster.folder().join("data");
     cluster.stop().unwrap();
     fs::write(data.join("PG_VERSION"), "14\n").unwrap();
+    let precious = settings.clone().durability(Durability::Real);
+    let refused = Cluster::start(&precious);
     assert!(matches!(
-        Cluster::start(&settings),
+        refused,
         Err(LocalPgError::OtherVersion {
             found: 14,
             have: 17,
             ..
         })
     ));
+    Cluster::start(&settings).unwrap().stop().unwrap();
+    assert_eq!(fs::read_to_string(data.join("PG_VERSION")).unwrap().trim(), "17");
 }
 
 /// Runs a test of this file, marked as helper, in a process of its own; returns it with the port that it prints.

@@ -106,8 +106,7 @@ impl FetchError {
     pub fn class(&self) -> &'static str {
         match self {
             Self::NotAUrl => "bad_download_url",
-            Self::HostNotAllowed => "host_refused",
-            Self::Egress(EgressError::Refused(_)) => "host_refused",
+            Self::HostNotAllowed | Self::Egress(EgressError::Refused(_)) => "host_refused",
             Self::Egress(EgressError::Broken {
                 phase: domicile_egress::TimeoutPhase::Body,
                 ..
@@ -136,11 +135,9 @@ impl FetchError {
             Self::Egress(error) => error.fate(),
             Self::Status { retry_after, .. } => Fate::Retry { after: *retry_after },
             Self::Storage(error) => error.fate(),
-            Self::Html
-            | Self::Encoded
-            | Self::Empty
-            | Self::WrongContent { .. }
-            | Self::WrongSize { .. } => Fate::RETRY,
+            Self::Html | Self::Encoded | Self::Empty | Self::WrongContent { .. } | Self::WrongSize { .. } => {
+                Fate::RETRY
+            }
         }
     }
 
@@ -226,13 +223,13 @@ impl RecordingsError {
     pub fn fate(&self) -> Fate {
         match self {
             Self::MalformedKey | Self::Event(_) | Self::OtherAccount | Self::Sealed(_) => Fate::Final,
-            Self::Fetch(error) => error.fate(),
             // The next attempt comes with a fresh access token, and what is not there may still come.
-            Self::Api(ApiError::Unauthorized { .. } | ApiError::NotFound { .. }) => Fate::RETRY,
+            Self::Api(ApiError::Unauthorized { .. } | ApiError::NotFound { .. })
+            | Self::NotOffered
+            | Self::Lease(LeaseError::Lost) => Fate::RETRY,
+            Self::Fetch(error) => error.fate(),
             Self::Api(error) => error.fate(),
-            Self::NotOffered => Fate::RETRY,
             Self::Vault(error) => error.fate(),
-            Self::Lease(LeaseError::Lost) => Fate::RETRY,
             Self::Lease(LeaseError::Store(error)) | Self::Store(error) => error.fate(),
             Self::Port(error) => error.fate(),
         }

@@ -5,7 +5,7 @@
 pub(crate) enum Format {
     /// MPEG-4 video or audio: a `ftyp` box first (ISO/IEC 14496-12 section 4.3).
     Mpeg4,
-    /// `WEBVTT` (W3C WebVTT section 4.1).
+    /// `WEBVTT` (W3C, "The Web Video Text Tracks Format", section 4.1).
     WebVtt,
     /// An object or array (RFC 8259).
     Json,

@@ -116,7 +116,13 @@ mod tests {
 
     #[test]
     fn a_format_refuses_the_first_bytes_of_another() {
-        for format in [Format::Mpeg4, Format::WebVtt, Format::Json, Format::Jpeg, Format::Png] {
+        for format in [
+            Format::Mpeg4,
+            Format::WebVtt,
+            Format::Json,
+            Format::Jpeg,
+            Format::Png,
+        ] {
             for other in FORMATS.into_iter().filter(|other| *other != format) {
                 assert_eq!(
                     check_head(format, good(other), None),
@@ -160,7 +166,10 @@ mod tests {
         assert_eq!(check_head(Format::Text, b"", Some(0)), Ok(()));
         assert_eq!(check_head(Format::Text, b"", None), Err(Rejection::Empty));
         assert_eq!(check_head(Format::Unknown, b"", Some(3)), Err(Rejection::Empty));
-        assert_eq!(check_head(Format::Mpeg4, b"", Some(0)), Err(Rejection::WrongContent));
+        assert_eq!(
+            check_head(Format::Mpeg4, b"", Some(0)),
+            Err(Rejection::WrongContent)
+        );
     }
 
     #[test]

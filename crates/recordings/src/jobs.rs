@@ -30,6 +30,7 @@ pub const FETCH: JobKind = JobKind("recording.fetch");
 pub const SETTLE: JobKind = JobKind("recording.settle");
 
 /// What the jobs work with.
+#[derive(Clone)]
 pub struct Parts {
     /// The region's database.
     pub db: Db,
@@ -159,7 +160,8 @@ mod tests {
         #[test]
         fn any_other_key_is_malformed(key in "[0-9a-f:-]{0,40}") {
             prop_assert!(matches!(read_merge_key(&key), Err(RecordingsError::MalformedKey)));
-            prop_assert!(read_key::<FileId>(&format!("{key}?")).is_err());
+            let no_id = format!("{key}?");
+            prop_assert!(read_key::<FileId>(&no_id).is_err());
         }
     }
 }

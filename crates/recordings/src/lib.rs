@@ -22,3 +22,6 @@ pub use error::{FetchError, FoundSize, RecordingsError};
 pub use jobs::{FETCH, MERGE, Parts, SETTLE, handlers, take};
 pub use library::Library;
 pub use ports::{AccessTokens, InboxBodies};
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use domicile_kernel::state::FileStatus;
-use domicile_kernel::{FileId, RecordingId, Secret, Subject};
+use domicile_kernel::{FileId, RecordingId, Subject};
 use domicile_objects::{ObjectKey, ObjectStorage, ObjectsError};
 use domicile_store::{Db, StoreError};
 use domicile_vault::{Vault, VaultError};
@@ -13,7 +13,7 @@ use futures_util::stream::BoxStream;
 use crate::error::RecordingsError;
 use crate::sealed;
 use crate::store::{self, FileRow, RecordingRow};
-use crate::view::{RecordingView, by_recording};
+use crate::view::{RecordingView, Topic, by_recording};
 
 /// Reads recordings and their files, for the App API. Cheap to clone.
 #[derive(Clone)]
@@ -137,7 +137,7 @@ impl Library {
     }
 
     /// The topic; none where it was erased with its account's key.
-    async fn topic(&self, row: &RecordingRow) -> Result<Option<Secret<String>>, RecordingsError> {
+    async fn topic(&self, row: &RecordingRow) -> Result<Option<Topic>, RecordingsError> {
         match sealed::open_topic(&self.vault, row).await {
             Ok(topic) => Ok(topic),
             Err(VaultError::Destroyed(_)) => Ok(None),

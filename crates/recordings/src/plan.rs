@@ -163,18 +163,12 @@ pub(crate) enum Step {
 }
 
 /// What an event changes. A stored file is never touched.
-pub(crate) fn plan(
-    known: &BTreeMap<ZoomFileId, Known>,
-    incoming: BTreeMap<ZoomFileId, Facts>,
-) -> Vec<Step> {
+pub(crate) fn plan(known: &BTreeMap<ZoomFileId, Known>, incoming: BTreeMap<ZoomFileId, Facts>) -> Vec<Step> {
     incoming
         .into_iter()
         .map(|(zoom_file_id, facts)| {
             let Some(known) = known.get(&zoom_file_id) else {
-                return Step::Add {
-                    zoom_file_id,
-                    facts,
-                };
+                return Step::Add { zoom_file_id, facts };
             };
             if known.status == FileStatus::Stored {
                 return Step::Keep {
@@ -193,7 +187,11 @@ pub(crate) fn plan(
             }
             Step::Renew {
                 id: known.id,
-                status: if offered { FileStatus::Pending } else { known.status },
+                status: if offered {
+                    FileStatus::Pending
+                } else {
+                    known.status
+                },
                 facts: joined,
             }
         })

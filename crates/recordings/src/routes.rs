@@ -12,6 +12,7 @@ use domicile_web::problem::{Problem, ProblemError};
 use serde::Deserialize;
 
 use crate::library::Library;
+use crate::view::RecordingView;
 
 /// `/v1/recordings` and below it, for the app listener. Needs `web::Data<Library>`, and of the `web` crate
 /// `web::Data<AppKeys>` and `extract::configure`.
@@ -60,7 +61,7 @@ async fn list(
     let found = library
         .list(subject.as_ref(), after, i64::from(limit) + 1)
         .await?;
-    Ok(HttpResponse::Ok().json(Page::of(found, limit, |recording| recording.id())?))
+    Ok(HttpResponse::Ok().json(Page::of(found, limit, RecordingView::id)?))
 }
 
 async fn get(

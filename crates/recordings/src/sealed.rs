@@ -9,6 +9,7 @@ use crate::error::RecordingsError;
 use crate::format::UNKNOWN_EXTENSION;
 use crate::plan::{Facts, Offer, UNKNOWN_KIND};
 use crate::store::{FileRow, FileValues, RecordingRow};
+use crate::view::Topic;
 
 fn url_place(id: FileId) -> Place {
     Place::new("recording_files", "download_url_sealed", id)
@@ -37,12 +38,12 @@ pub(crate) fn seal_topic(
     key.seal(topic_place(id), topic.expose().as_bytes())
 }
 
-pub(crate) async fn open_topic(
-    vault: &Vault,
-    row: &RecordingRow,
-) -> Result<Option<Secret<String>>, VaultError> {
+pub(crate) async fn open_topic(vault: &Vault, row: &RecordingRow) -> Result<Option<Topic>, VaultError> {
     match &row.topic_sealed {
-        Some(sealed) => vault.open_text(topic_place(row.id()), sealed).await.map(Some),
+        Some(sealed) => {
+            let topic = vault.open_text(topic_place(row.id()), sealed).await?;
+            Ok(Some(Topic(topic)))
+        }
         None => Ok(None),
     }
 }
@@ -74,7 +75,7 @@ pub(crate) fn file_values<'a>(
     Ok(FileValues {
         kind: facts.kind.as_deref().unwrap_or(UNKNOWN_KIND),
         extension: facts.extension.as_deref().unwrap_or(UNKNOWN_EXTENSION),
-        recording_type: facts.recording_type.as_deref(),
+        recording_type: facts.recording_type.clone(),
         recorded_from: facts.recorded_from,
         recorded_to: facts.recorded_to,
         announced_size_bytes: size,
@@ -85,11 +86,8 @@ pub(crate) fn file_values<'a>(
 
 /// The facts that a row holds. An offer that another key sealed is as good as none: the next event brings a new one.
 pub(crate) fn facts(key: &DataKey, row: &FileRow) -> Facts {
-    let opened = |place, sealed: &Option<Vec<u8>>| {
-        sealed
-            .as_ref()
-            .and_then(|sealed| key.open(place, sealed).ok())
-    };
+    let opened =
+        |place, sealed: &Option<Vec<u8>>| sealed.as_ref().and_then(|sealed| key.open(place, sealed).ok());
     let id = row.id();
     let offer = opened(url_place(id), &row.download_url_sealed).and_then(|url| {
         let token = opened(token_place(id), &row.download_token_sealed);
@@ -136,9 +134,7 @@ fn offer(
     Ok(Offer {
         url: plain.url,
         token,
-        size_bytes: row
-            .announced_size_bytes
-            .and_then(|size| u64::try_from(size).ok()),
+        size_bytes: row.announced_size_bytes.and_then(|size| u64::try_from(size).ok()),
         at: plain.at,
     })
 }

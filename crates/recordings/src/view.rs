@@ -23,8 +23,7 @@ pub(crate) struct RecordingView {
 struct MeetingView {
     uuid: MeetingUuid,
     id: Option<i64>,
-    #[serde(serialize_with = "exposed")]
-    topic: Option<Secret<String>>,
+    topic: Option<Topic>,
     host_id: Option<ZoomUserId>,
     started_at: Option<Timestamp>,
 }
@@ -48,9 +47,14 @@ pub(crate) struct EventData {
     pub(crate) recording: RecordingView,
 }
 
-// The topic is for the app alone; this is the door through which it gets it.
-fn exposed<S: Serializer>(topic: &Option<Secret<String>>, serializer: S) -> Result<S::Ok, S::Error> {
-    topic.as_ref().map(Secret::expose).serialize(serializer)
+/// A topic on its way to the app, the only reader that it is for.
+#[derive(Clone)]
+pub(crate) struct Topic(pub(crate) Secret<String>);
+
+impl Serialize for Topic {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose())
+    }
 }
 
 impl RecordingView {
@@ -63,7 +67,7 @@ impl RecordingView {
         row: &RecordingRow,
         subject: Subject,
         status: RecordingStatus,
-        topic: Option<Secret<String>>,
+        topic: Option<Topic>,
         files: &[FileRow],
     ) -> Result<Self, StoreError> {
         Ok(Self {

@@ -1,5 +1,7 @@
 //! The region's key-encryption keys.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domicile_kernel::{KeyId, Rng, Secret};
@@ -9,8 +11,9 @@ use crate::cipher::{Cipher, KEY_LEN, Refused};
 use crate::error::InvalidVaultKeys;
 
 /// The ring of region keys. The first wraps new data keys; all of them unwrap.
+#[derive(Clone)]
 pub struct RegionKeys {
-    keys: Vec<(String, Cipher)>,
+    keys: Arc<[(String, Cipher)]>,
 }
 
 impl RegionKeys {
@@ -46,7 +49,7 @@ impl RegionKeys {
         if keys.is_empty() {
             Err(InvalidVaultKeys::Empty)
         } else {
-            Ok(Self { keys })
+            Ok(Self { keys: keys.into() })
         }
     }
 

@@ -1,11 +1,10 @@
 //! What is known of the request that is being answered, where no `HttpRequest` is at hand: in an error on its way out.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
-use std::future::{Ready, ready};
 
 tokio::task_local! {
     static CURRENT: Context;
@@ -52,10 +51,6 @@ pub(crate) struct Context {
 
 pub(crate) async fn scope<F: Future>(context: Context, future: F) -> F::Output {
     CURRENT.scope(context, future).await
-}
-
-pub(crate) fn sync_scope<T>(context: Context, call: impl FnOnce() -> T) -> T {
-    CURRENT.sync_scope(context, call)
 }
 
 /// The id of the request that is being answered, for pages.

@@ -20,7 +20,7 @@ const MAX_CURSOR_BYTES: usize = 1024;
 /// The two parameters that every list takes; flatten it into a list's own query with the list's filters beside it.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct PageQuery {
-    /// How many items, 1 to [`MAX_LIMIT`].
+    /// How many items, 1 to [`MAX_LIMIT`]; text, because serde reads a flattened query as text alone.
     pub limit: Option<String>,
     /// Where the page before ended.
     pub cursor: Option<Cursor>,
@@ -35,7 +35,9 @@ impl PageQuery {
                 .parse()
                 .ok()
                 .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-                .ok_or_else(|| ProblemError::invalid("limit", format!("must be a number from 1 to {MAX_LIMIT}"))),
+                .ok_or_else(|| {
+                    ProblemError::invalid("limit", format!("must be a number from 1 to {MAX_LIMIT}"))
+                }),
         }
     }
 
@@ -60,7 +62,8 @@ impl Cursor {
 
     /// The sort key; a cursor that this list did not make is a validation problem.
     pub fn key<K: DeserializeOwned>(&self) -> Result<K, ProblemError> {
-        let invalid = || ProblemError::invalid("cursor", "must be the next_cursor of a page of the same list");
+        let invalid =
+            || ProblemError::invalid("cursor", "must be the next_cursor of a page of the same list");
         if self.0.len() > MAX_CURSOR_BYTES {
             return Err(invalid());
         }
@@ -116,9 +119,15 @@ mod tests {
     #[test]
     fn the_last_page_has_no_cursor() {
         let page = Page::of(vec![1, 2], 2, |row| *row).unwrap();
-        assert_eq!(serde_json::to_value(page).unwrap(), json!({"data": [1, 2], "next_cursor": null}));
+        assert_eq!(
+            serde_json::to_value(page).unwrap(),
+            json!({"data": [1, 2], "next_cursor": null})
+        );
         let empty = Page::of(Vec::<u8>::new(), 2, |row| *row).unwrap();
-        assert_eq!(serde_json::to_value(empty).unwrap(), json!({"data": [], "next_cursor": null}));
+        assert_eq!(
+            serde_json::to_value(empty).unwrap(),
+            json!({"data": [], "next_cursor": null})
+        );
     }
 
     #[test]
@@ -155,9 +164,32 @@ mod tests {
                 limit: Some(text.to_owned()),
                 cursor: None,
             };
-            assert_eq!(query.limit().unwrap_err().field_errors()[0].field, "limit", "{text}");
+            assert_eq!(
+                query.limit().unwrap_err().field_errors()[0].field,
+                "limit",
+                "{text}"
+            );
         }
         assert_eq!(PageQuery::default().limit().unwrap(), DEFAULT_LIMIT);
+    }
+
+    #[test]
+    fn the_parameters_stand_beside_a_lists_own_filters() {
+        #[derive(Deserialize)]
+        struct Links {
+            subject: String,
+            #[serde(flatten)]
+            page: PageQuery,
+        }
+
+        let cursor = Cursor::of(&7).unwrap();
+        let query = format!("subject=user%3A1&limit=3&cursor={}", cursor.0);
+        let links = actix_web::web::Query::<Links>::from_query(&query).unwrap();
+        assert_eq!(links.subject, "user:1");
+        assert_eq!(links.page.limit().unwrap(), 3);
+        assert_eq!(links.page.after::<u8>().unwrap(), Some(7));
+        let plain = actix_web::web::Query::<Links>::from_query("subject=x").unwrap();
+        assert_eq!(plain.page.after::<u8>().unwrap(), None);
     }
 
     proptest! {

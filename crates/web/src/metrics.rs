@@ -102,7 +102,8 @@ impl Metrics {
         );
         // A signature from the near future has no age.
         let age = u32::try_from(verified.age_seconds).unwrap_or(0);
-        self.zoom_age.record(f64::from(age), &[KeyValue::new("endpoint", endpoint)]);
+        self.zoom_age
+            .record(f64::from(age), &[KeyValue::new("endpoint", endpoint)]);
     }
 
     pub(crate) fn challenged(&self, endpoint: &'static str) {
@@ -114,8 +115,13 @@ impl Metrics {
     }
 
     fn outcome(&self, endpoint: &'static str, outcome: &'static str) {
-        self.zoom_requests
-            .add(1, &[KeyValue::new("endpoint", endpoint), KeyValue::new("outcome", outcome)]);
+        self.zoom_requests.add(
+            1,
+            &[
+                KeyValue::new("endpoint", endpoint),
+                KeyValue::new("outcome", outcome),
+            ],
+        );
     }
 
     pub(crate) fn began(&self, attributes: &[KeyValue]) {

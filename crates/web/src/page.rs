@@ -105,7 +105,10 @@ pub fn write(response: &mut HttpResponseBuilder, page: &Markup) -> HttpResponse 
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     if !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+        headers.insert(
+            header::CACHE_CONTROL,
+            header::HeaderValue::from_static("no-store"),
+        );
     }
     response
 }
@@ -166,10 +169,22 @@ mod tests {
     fn a_page_brings_everything_along() {
         let page = error_markup("Title", "happened", "cure", Some("ref")).into_string();
         assert!(!STYLESHEET.contains("url(") && !STYLESHEET.contains("@import"));
-        for forbidden in ["<script", "src=\"http", "style=\"", "<link rel=\"stylesheet\"", "onload"] {
+        for forbidden in [
+            "<script",
+            "src=\"http",
+            "style=\"",
+            "<link rel=\"stylesheet\"",
+            "onload",
+        ] {
             assert!(!page.contains(forbidden), "{forbidden}");
         }
-        for needed in ["<html lang=\"en\">", "name=\"viewport\"", "<h1>Title</h1>", "<main id=\"main\"", "<code>ref</code>"] {
+        for needed in [
+            "<html lang=\"en\">",
+            "name=\"viewport\"",
+            "<h1>Title</h1>",
+            "<main id=\"main\"",
+            "<code>ref</code>",
+        ] {
             assert!(page.contains(needed), "{needed}");
         }
     }

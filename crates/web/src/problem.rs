@@ -44,6 +44,27 @@ pub fn all() -> impl Iterator<Item = ProblemEntry> {
     })
 }
 
+/// The list as Markdown: the content of `PROBLEMS.md`.
+pub fn markdown() -> String {
+    let mut text = "# Problems\n\n\
+        Every error of the App API is an `application/problem+json` document (RFC 9457) whose `type` is \
+        `urn:domicile:problem:<id>`.\n\
+        Decide by `type`, never by `detail`. `retryable` says whether the same request may succeed later; `Retry-After`, \
+        where it is there, says when.\n\
+        `errors` lists the members that are not valid, each with `field` and `message`. `request_id` is what the region's \
+        operators look for.\n\n\
+        | id | status | retryable | title | what to do |\n| --- | --- | --- | --- | --- |\n"
+        .to_owned();
+    for entry in all() {
+        let retryable = if entry.retryable { "yes" } else { "no" };
+        text += &format!(
+            "| `{}` | {} | {retryable} | {} | {} |\n",
+            entry.id, entry.status, entry.title, entry.cure
+        );
+    }
+    text
+}
+
 /// The document as it is sent (RFC 9457 section 3).
 #[derive(Serialize)]
 pub(crate) struct Document<'a> {

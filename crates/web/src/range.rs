@@ -127,7 +127,16 @@ mod tests {
     #[test]
     fn what_is_no_single_range_of_bytes_is_ignored() {
         for header in [
-            "", "bytes", "bytes=", "bytes=-", "bytes=a-b", "bytes=5-4", "bytes=+1-2", "bytes=1-2,4-5", "items=0-1", "bytes=1 - 2",
+            "",
+            "bytes",
+            "bytes=",
+            "bytes=-",
+            "bytes=a-b",
+            "bytes=5-4",
+            "bytes=+1-2",
+            "bytes=1-2,4-5",
+            "items=0-1",
+            "bytes=1 - 2",
         ] {
             assert_eq!(parse(Some(header), 100), Requested::Whole, "{header}");
         }
@@ -143,7 +152,9 @@ mod tests {
 
     #[test]
     fn the_answers_header_counts_from_nought_and_names_the_size() {
-        let Requested::Part(range) = parse(Some("bytes=10-19"), 100) else { panic!("a part") };
+        let Requested::Part(range) = parse(Some("bytes=10-19"), 100) else {
+            panic!("a part")
+        };
         assert_eq!(range.content_range(100), "bytes 10-19/100");
         assert_eq!((range.len(), range.half_open()), (10, 10..20));
         assert_eq!(unsatisfied_content_range(100), "bytes */100");

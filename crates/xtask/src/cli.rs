@@ -3,7 +3,7 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::run::Outcome;
-use crate::{generate, test, tidy};
+use crate::{demo, dev, generate, test, tidy};
 
 /// The developers' commands of Domicile. CI runs exactly these.
 #[derive(Debug, Parser)]
@@ -15,6 +15,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Start two regions, a simulated Zoom and two demo apps, and say what to click first
+    Dev(dev::Args),
+    /// Play the whole story without a browser, with a proof of each step
+    Demo(demo::Args),
     /// Write what is derived from other files: the tables of `store` from the migrations
     Gen(generate::Args),
     /// Run every check and every test, with all that they need
@@ -26,6 +30,8 @@ enum Command {
 /// Reads the command line and does what it says.
 pub(crate) fn run() -> Outcome {
     match Cli::parse().command {
+        Command::Dev(args) => dev::run(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::Gen(args) => generate::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Tidy(args) => tidy::run(&args),

@@ -17,7 +17,8 @@ pub(crate) fn run() -> Outcome {
     }
     let sources = tree::root().join("tests/interop");
     let modules = install(&sources)?;
-    let zoomsim = zoomsim()?;
+    // `cargo xtask test` has built it beside this program.
+    let zoomsim = std::env::current_exe()?.with_file_name("zoomsim");
     shown(
         Command::new("node")
             .args(["--test", "--test-reporter=spec"])
@@ -47,18 +48,4 @@ fn install(sources: &Path) -> Outcome<PathBuf> {
     shown(&mut npm)?;
     fs::write(installed, lock)?;
     Ok(folder)
-}
-
-/// Builds the simulator and says where it is.
-fn zoomsim() -> Outcome<PathBuf> {
-    shown(tree::cargo().args([
-        "build",
-        "--locked",
-        "--package",
-        "domicile-zoomsim",
-        "--bin",
-        "zoomsim",
-    ]))?;
-    // Cargo puts it beside this program.
-    Ok(std::env::current_exe()?.with_file_name("zoomsim"))
 }

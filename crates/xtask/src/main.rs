@@ -3,6 +3,8 @@
 #![allow(clippy::case_sensitive_file_extension_comparisons)] // The tree's own names are in lower case.
 
 mod cli;
+mod demo;
+mod dev;
 mod generate;
 mod interop;
 mod run;

@@ -27,6 +27,35 @@ pub(crate) fn run(args: &Args) -> Outcome {
 }
 
 fn all(args: &Args, steps: &mut Steps) -> Outcome {
+    steps.run("formatting", || {
+        shown(tree::cargo().args(["fmt", "--all", "--check"]))
+    })?;
+    steps.run("house rules", || tidy::run(&tidy::Args::default()))?;
+    steps.run("generated files", || {
+        generate::run(&generate::Args { check: true })
+    })?;
+    steps.run("lints", || {
+        shown(tree::cargo().args([
+            "clippy",
+            "--locked",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]))
+    })?;
+    steps.run("documentation", || {
+        shown(
+            tree::cargo()
+                .args(["doc", "--locked", "--workspace", "--no-deps"])
+                .env("RUSTDOCFLAGS", "-D warnings"),
+        )
+    })?;
+    // Tests and scripts start the programs from the target folder.
+    steps.run("programs", || {
+        shown(tree::cargo().args(["build", "--locked", "--workspace", "--bins"]))
+    })?;
     if args.interop {
         steps.run("interoperability", interop::run)?;
     }
@@ -35,7 +64,7 @@ fn all(args: &Args, steps: &mut Steps) -> Outcome {
     steps.run("examples in the documentation", || {
         shown(
             tree::cargo()
-                .args(["test", "--locked", "-p","domicile-localpg","-p","domicile-testkit","-p","domicile-kernel","--doc", "--quiet"])
+                .args(["test", "--locked", "--workspace", "--doc", "--quiet"])
                 .env(SERVER_URL_VARIABLE, &url),
         )
     })?;
@@ -43,7 +72,7 @@ fn all(args: &Args, steps: &mut Steps) -> Outcome {
     steps.run("tests", || {
         let mut command = tree::cargo();
         if program_exists("cargo-nextest") {
-            command.args(["nextest","run","--locked","-p","xtask","-p","domicile-testkit"]);
+            command.args(["nextest", "run", "--locked", "--workspace"]);
         } else {
             command.args(["test", "--locked", "--workspace", "--all-targets"]);
         }

@@ -15,10 +15,25 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/users/{user}", web::get().to(users::user))
         .route("/users/{user}/recordings", web::get().to(recordings::of_user))
-        .route("/meetings/{meeting}/recordings", web::get().to(recordings::of_meeting))
-        .route("/meetings/{meeting}/recordings", web::delete().to(recordings::delete_all))
-        .route("/meetings/{meeting}/recordings/status", web::put().to(recordings::recover))
-        .route("/meetings/{meeting}/recordings/{file}", web::delete().to(recordings::delete_one))
-        .route("/meetings/{meeting}/transcript", web::get().to(recordings::transcript))
+        .route(
+            "/meetings/{meeting}/recordings",
+            web::get().to(recordings::of_meeting),
+        )
+        .route(
+            "/meetings/{meeting}/recordings",
+            web::delete().to(recordings::delete_all),
+        )
+        .route(
+            "/meetings/{meeting}/recordings/status",
+            web::put().to(recordings::recover),
+        )
+        .route(
+            "/meetings/{meeting}/recordings/{file}",
+            web::delete().to(recordings::delete_one),
+        )
+        .route(
+            "/meetings/{meeting}/transcript",
+            web::get().to(recordings::transcript),
+        )
         .default_service(web::to(call::unknown_endpoint));
 }

@@ -10,7 +10,10 @@ use domicile_kernel::{Clock, Timestamp};
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the edge of this workshop crate: here the real clock is built")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the edge of this workshop crate: here the real clock is built"
+    )]
     fn now(&self) -> Timestamp {
         chrono::Utc::now().trunc_subsecs(6)
     }
@@ -24,7 +27,10 @@ pub(crate) struct MovedClock {
 
 impl MovedClock {
     pub(crate) fn new(base: Arc<dyn Clock>, ahead: TimeDelta) -> Self {
-        Self { base, ahead: Mutex::new(ahead) }
+        Self {
+            base,
+            ahead: Mutex::new(ahead),
+        }
     }
 
     /// Moves the clock forward and says how far it is ahead of its base now.

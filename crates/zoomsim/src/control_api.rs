@@ -43,7 +43,10 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/apps/{id}", web::get().to(app))
         .route("/apps/{id}", web::delete().to(delete_app))
         .route("/apps/{id}/subscriptions", web::post().to(add_subscription))
-        .route("/subscriptions/{id}/validate", web::post().to(validate_subscription))
+        .route(
+            "/subscriptions/{id}/validate",
+            web::post().to(validate_subscription),
+        )
         .route("/subscriptions/{id}", web::delete().to(delete_subscription))
         .route("/grants", web::get().to(grants))
         .route("/consent", web::post().to(consent))
@@ -76,27 +79,32 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
 /// The body as JSON, whatever its content type says; nothing at all means the defaults.
 fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, ControlError> {
     let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { bytes };
-    serde_json::from_slice(bytes).map_err(|error| ControlError::Invalid(format!("the body does not fit: {error}")))
+    serde_json::from_slice(bytes)
+        .map_err(|error| ControlError::Invalid(format!("the body does not fit: {error}")))
 }
 
 fn id(request: &HttpRequest) -> String {
     decoded(request.match_info().query("id")).0
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "handlers end with it")]
 fn ok(value: impl Serialize) -> Answer {
     Ok(HttpResponse::Ok().json(value))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "handlers end with it")]
 fn created(value: impl Serialize) -> Answer {
     Ok(HttpResponse::Created().json(value))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "handlers end with it")]
 fn done() -> Answer {
     Ok(HttpResponse::NoContent().finish())
 }
 
 async fn unknown() -> HttpResponse {
-    HttpResponse::NotFound().json(json!({ "error": "the control API has no such path or method; see the README" }))
+    HttpResponse::NotFound()
+        .json(json!({ "error": "the control API has no such path or method; see the README" }))
 }
 
 async fn apps(sim: web::Data<Sim>) -> Answer {
@@ -246,7 +254,10 @@ async fn webhooks(sim: web::Data<Sim>, filter: web::Query<LogFilter>) -> Answer 
     let mut log = sim.webhook_log();
     log.retain(|row| {
         filter.event.as_ref().is_none_or(|event| row.event == *event)
-            && filter.client_id.as_ref().is_none_or(|client_id| row.client_id == *client_id)
+            && filter
+                .client_id
+                .as_ref()
+                .is_none_or(|client_id| row.client_id == *client_id)
     });
     ok(log)
 }

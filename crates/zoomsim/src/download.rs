@@ -21,8 +21,8 @@ use crate::model::app::Usage;
 use crate::model::fault::{About, FaultKind, Target};
 use crate::model::meeting::{FileState, Meeting, RecordingFile};
 use crate::model::token::DownloadClaims;
-use crate::sim::Sim;
 use crate::signing;
+use crate::sim::Sim;
 use crate::webhook::recording_payload::DownloadPath;
 
 /// How long a redirect's URL works.
@@ -39,7 +39,11 @@ struct MediaTicket {
 
 /// `GET /rec/download/...` and `GET /rec/webhook_download/...`.
 pub(crate) async fn first_host(sim: web::Data<Sim>, request: HttpRequest) -> HttpResponse {
-    if request.query_string().split('&').any(|pair| pair.starts_with("access_token=")) {
+    if request
+        .query_string()
+        .split('&')
+        .any(|pair| pair.starts_with("access_token="))
+    {
         let text = "Invalid access token. The access token is not supported as query parameter string.";
         return ApiError::new(StatusCode::UNAUTHORIZED, 124, text).response();
     }
@@ -47,9 +51,13 @@ pub(crate) async fn first_host(sim: web::Data<Sim>, request: HttpRequest) -> Htt
     let named: Option<DownloadPath> = sim.read(|state| signing::unseal(state.key(), "download", path));
     let Some(path) = named else { return gone() };
     let found = sim.read(|state| {
-        state.file(&path.meeting_uuid, &path.file_id).map(|(meeting, file)| (meeting.clone(), file.clone()))
+        state
+            .file(&path.meeting_uuid, &path.file_id)
+            .map(|(meeting, file)| (meeting.clone(), file.clone()))
     });
-    let Some((meeting, file)) = found else { return gone() };
+    let Some((meeting, file)) = found else {
+        return gone();
+    };
     if let Err(error) = sim.may_download(bearer(request.headers()), &meeting) {
         return error.response();
     }
@@ -71,7 +79,12 @@ pub(crate) async fn first_host(sim: web::Data<Sim>, request: HttpRequest) -> Htt
 }
 
 fn gone() -> HttpResponse {
-    ApiError::new(StatusCode::NOT_FOUND, 3301, "There is no recording for this download URL.").response()
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        3301,
+        "There is no recording for this download URL.",
+    )
+    .response()
 }
 
 impl Sim {
@@ -82,15 +95,27 @@ impl Sim {
         let claims: Option<DownloadClaims> = self.read(|state| signing::read_jwt(state.key(), token));
         if let Some(claims) = claims {
             let good = claims.mid == meeting.uuid && claims.exp > now;
-            return if good { Ok(()) } else { Err(ApiError::invalid_token()) };
+            return if good {
+                Ok(())
+            } else {
+                Err(ApiError::invalid_token())
+            };
         }
         let caller = self.caller(token)?;
-        let host = self.user(&meeting.host_id).map_err(|_| ApiError::invalid_token())?;
+        let host = self
+            .user(&meeting.host_id)
+            .map_err(|_| ApiError::invalid_token())?;
         let good = match caller.usage {
             Usage::UserManaged => host.id == caller.user.id,
             Usage::AdminManaged => host.account_id == caller.user.account_id,
         };
-        let forbidden = || ApiError::new(StatusCode::FORBIDDEN, 200, "Only the host can download this recording.");
+        let forbidden = || {
+            ApiError::new(
+                StatusCode::FORBIDDEN,
+                200,
+                "Only the host can download this recording.",
+            )
+        };
         if good { Ok(()) } else { Err(forbidden()) }
     }
 
@@ -109,7 +134,11 @@ impl Sim {
             .finish();
         let day = file.recording_start.format("%Y/%m/%d");
         let extension = file.kind.extension().to_lowercase();
-        format!("{}/replay01/{day}/{}/recording.{extension}?{query}", self.0.urls.media_text(), file.id)
+        format!(
+            "{}/replay01/{day}/{}/recording.{extension}?{query}",
+            self.0.urls.media_text(),
+            file.id
+        )
     }
 }
 
@@ -122,15 +151,21 @@ pub(crate) async fn second_host(
     let data = query.get("data").map(String::as_str).unwrap_or_default();
     let ticket: Option<MediaTicket> = sim.read(|state| signing::unseal(state.key(), "media", data));
     let Some(ticket) = ticket.filter(|it| it.expires_at > sim.now().timestamp()) else {
-        return HttpResponse::Forbidden().content_type("application/xml").body(DENIED);
+        return HttpResponse::Forbidden()
+            .content_type("application/xml")
+            .body(DENIED);
     };
     let found = sim.read(|state| {
         let (meeting, file) = state.file(&ticket.meeting_uuid, &ticket.file_id)?;
         (file.state == FileState::Completed).then(|| (meeting.host_id.clone(), file.clone()))
     });
-    let media = found.as_ref().and_then(|(_, file)| Media::of(file, ticket.variant));
+    let media = found
+        .as_ref()
+        .and_then(|(_, file)| Media::of(file, ticket.variant));
     let (Some((host_id, file)), Some(media)) = (found, media) else {
-        return HttpResponse::NotFound().content_type("application/xml").body(DENIED);
+        return HttpResponse::NotFound()
+            .content_type("application/xml")
+            .body(DENIED);
     };
     let file_ids = [file.id.clone()];
     let about = About {
@@ -152,7 +187,12 @@ pub(crate) async fn second_host(
     let fault = sim.take_fault(Target::Media, &about);
     match fault {
         Some(fault) if of_body(&fault) => with_fault(&sim, &request, &file, &media, &fault),
-        fault => faults::with(&sim, &request, Target::Media, fault, async || whole(&file, &media)).await,
+        fault => {
+            faults::with(&sim, &request, Target::Media, fault, async || {
+                whole(&file, &media)
+            })
+            .await
+        }
     }
 }
 
@@ -175,12 +215,18 @@ fn with_fault(
         FaultKind::BearerDemanded if !has_bearer => HttpResponse::Forbidden().body(DENIED),
         FaultKind::BearerRefused if has_bearer => HttpResponse::Forbidden().body(DENIED),
         FaultKind::NoContentLength => send(file, stream::iter(media.chunks().map(Ok)), false),
-        FaultKind::Truncated { at_bytes, content_length } => {
-            send(file, stream::iter(first(media.chunks(), *at_bytes).map(Ok)), *content_length)
-        }
+        FaultKind::Truncated {
+            at_bytes,
+            content_length,
+        } => send(
+            file,
+            stream::iter(first(media.chunks(), *at_bytes).map(Ok)),
+            *content_length,
+        ),
         FaultKind::Stalled { at_bytes, millis } => {
             let (sim, pause) = (sim.clone(), Duration::from_millis(*millis));
-            let wait = stream::once(async move { sim.wait(pause).await }).filter_map(async |()| None::<Bytes>);
+            let wait =
+                stream::once(async move { sim.wait(pause).await }).filter_map(async |()| None::<Bytes>);
             let before = stream::iter(first(media.chunks(), *at_bytes));
             let after = stream::iter(after(media.chunks(), *at_bytes));
             send(file, before.chain(wait).chain(after).map(Ok), file.content_length)
@@ -196,7 +242,10 @@ fn send(
 ) -> HttpResponse {
     let mut answer = HttpResponse::Ok();
     answer.content_type(file.kind.content_type());
-    let name = format!("attachment; filename=\"recording.{}\"", file.kind.extension().to_lowercase());
+    let name = format!(
+        "attachment; filename=\"recording.{}\"",
+        file.kind.extension().to_lowercase()
+    );
     answer.insert_header((CONTENT_DISPOSITION, name));
     if content_length {
         answer.body(SizedStream::new(file.size_bytes, body))

@@ -30,7 +30,9 @@ pub(crate) fn remember_connection(stream: &dyn Any, data: &mut Extensions) {
 }
 
 fn hang_up(request: &HttpRequest) {
-    let handle = request.conn_data::<Connection>().and_then(|connection| connection.0.try_clone().ok());
+    let handle = request
+        .conn_data::<Connection>()
+        .and_then(|connection| connection.0.try_clone().ok());
     if let Some(handle) = handle {
         let _ = TcpStream::from(handle).shutdown(Shutdown::Both);
     }
@@ -56,7 +58,9 @@ pub(crate) async fn with(
     fault: Option<FaultKind>,
     operate: impl AsyncFnOnce() -> HttpResponse,
 ) -> HttpResponse {
-    let Some(fault) = fault else { return operate().await };
+    let Some(fault) = fault else {
+        return operate().await;
+    };
     tracing::info!(?target, ?fault, "an ordered fault strikes");
     match &fault {
         FaultKind::Slow { millis } => {
@@ -92,7 +96,9 @@ fn instead(fault: &FaultKind, target: Target, now: Timestamp) -> Option<HttpResp
             let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             api(status, 500, "Internal server error.")
         }
-        FaultKind::HtmlPage => HttpResponse::Ok().content_type("text/html;charset=utf-8").body(HOST_ONLY_PAGE),
+        FaultKind::HtmlPage => HttpResponse::Ok()
+            .content_type("text/html;charset=utf-8")
+            .body(HOST_ONLY_PAGE),
         _ => return None,
     })
 }

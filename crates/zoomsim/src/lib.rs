@@ -22,9 +22,7 @@ pub use clock::SystemClock;
 pub use control::{ConsentOrder, ControlError, Decision, FileDigest, FileSelection, SendEvent};
 pub use model::app::{App, EVENTS, NewApp, NewSubscription, Subscription, Usage};
 pub use model::fault::{Fault, FaultKind, NewFault, RetryAfterForm, Target};
-pub use model::meeting::{
-    FileKind, FileState, Meeting, NewFile, NewMeeting, NewRecording, RecordingFile,
-};
+pub use model::meeting::{FileKind, FileState, Meeting, NewFile, NewMeeting, NewRecording, RecordingFile};
 pub use model::token::Grant;
 pub use model::user::{NewUser, Role, User, UserStatus};
 pub use model::webhook::{Attempt, AttemptResult, DeliveryState, SignatureMode, WebhookDelivery};

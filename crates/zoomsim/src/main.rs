@@ -1,7 +1,7 @@
 //! `zoomsim`: a faithful Zoom on this machine, for development and tests.
 
 use std::error::Error;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,7 +44,9 @@ struct Arguments {
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,actix_server=warn")))
+        .with_env_filter(
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,actix_server=warn")),
+        )
         .with_writer(io::stderr)
         .init();
     let rng: Arc<dyn Rng> = match arguments.seed {
@@ -76,10 +78,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "a command line tool tells its user where it listens")]
+/// Tells where it listens. Whoever started it may have closed our output already: no reason to stop.
 fn announce(zoomsim: &Zoomsim) {
-    println!("desk         {}", zoomsim.oauth_url());
-    println!("OAuth, API   {}", zoomsim.api_url());
-    println!("control API  {}", zoomsim.control_url());
-    println!("downloads    {}", zoomsim.media_url());
+    let _ = write!(
+        io::stdout(),
+        "desk         {}\nOAuth, API   {}\ncontrol API  {}\ndownloads    {}\n",
+        zoomsim.oauth_url(),
+        zoomsim.api_url(),
+        zoomsim.control_url(),
+        zoomsim.media_url(),
+    );
 }

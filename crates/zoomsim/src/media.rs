@@ -1,6 +1,8 @@
 //! The bytes of recording files: made from a seed while they are sent, never held as a whole.
 
+mod aac;
 mod container;
+mod h264;
 mod words;
 
 use bytes::Bytes;
@@ -31,17 +33,43 @@ impl Media {
     /// The content of this type, length and seed. Nothing if the length cannot hold the type's own frame.
     pub fn new(kind: FileKind, size_bytes: u64, seed: u64) -> Option<Self> {
         let (head, tail, filling) = match kind {
-            FileKind::Mp4 | FileKind::M4a => (container::head(kind, size_bytes)?, &b""[..], Filling::Noise),
-            FileKind::Tb => (container::JPEG_HEAD.to_vec(), container::JPEG_TAIL, Filling::Noise),
-            FileKind::Timeline => (br#"{"timeline":[],"note":""#.to_vec(), JSON_TAIL, Filling::Words(Words::Plain)),
-            FileKind::Summary => (br#"{"summary_overview":""#.to_vec(), JSON_TAIL, Filling::Words(Words::Plain)),
-            FileKind::Transcript | FileKind::Cc => (b"WEBVTT\n\n".to_vec(), &b""[..], Filling::Words(Words::Cues)),
+            FileKind::Mp4 | FileKind::M4a => {
+                (container::head(kind, size_bytes, seed)?, &b""[..], Filling::Noise)
+            }
+            FileKind::Tb => (
+                container::JPEG_HEAD.to_vec(),
+                container::JPEG_TAIL,
+                Filling::Noise,
+            ),
+            FileKind::Timeline => (
+                br#"{"timeline":[],"note":""#.to_vec(),
+                JSON_TAIL,
+                Filling::Words(Words::Plain),
+            ),
+            FileKind::Summary => (
+                br#"{"summary_overview":""#.to_vec(),
+                JSON_TAIL,
+                Filling::Words(Words::Plain),
+            ),
+            FileKind::Transcript | FileKind::Cc => {
+                (b"WEBVTT\n\n".to_vec(), &b""[..], Filling::Words(Words::Cues))
+            }
             FileKind::Chat | FileKind::ChatMessage => (Vec::new(), &b""[..], Filling::Words(Words::Chat)),
-            FileKind::Csv => (b"#,Question,Answer\n".to_vec(), &b""[..], Filling::Words(Words::Rows)),
+            FileKind::Csv => (
+                b"#,Question,Answer\n".to_vec(),
+                &b""[..],
+                Filling::Words(Words::Rows),
+            ),
         };
         let frame = u64::try_from(head.len() + tail.len()).ok()?;
         let filling_bytes = size_bytes.checked_sub(frame)?;
-        Some(Self { head: head.into(), tail, filling, filling_bytes, seed })
+        Some(Self {
+            head: head.into(),
+            tail,
+            filling,
+            filling_bytes,
+            seed,
+        })
     }
 
     /// The content of one version of a file.
@@ -65,7 +93,9 @@ impl Media {
             (take > 0).then(|| chunk.slice(..take))
         });
         let frame = |bytes: Bytes| (!bytes.is_empty()).then_some(bytes).into_iter();
-        frame(self.head.clone()).chain(filling).chain(frame(Bytes::from_static(self.tail)))
+        frame(self.head.clone())
+            .chain(filling)
+            .chain(frame(Bytes::from_static(self.tail)))
     }
 
     /// SHA-256 of the whole content in lower-case hexadecimal.
@@ -81,7 +111,7 @@ const JSON_TAIL: &[u8] = br#""}"#;
 /// `SplitMix64`: fast, and every seed gives another stream.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Noise {
-    state: u64,
+    pub state: u64,
 }
 
 impl Noise {
@@ -111,7 +141,11 @@ mod tests {
     use super::*;
 
     fn bytes(kind: FileKind, size: u64, seed: u64) -> Vec<u8> {
-        Media::new(kind, size, seed).unwrap().chunks().collect::<Vec<_>>().concat()
+        Media::new(kind, size, seed)
+            .unwrap()
+            .chunks()
+            .collect::<Vec<_>>()
+            .concat()
     }
 
     proptest! {

@@ -13,6 +13,9 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/", web::get().to(desk::show))
         .route("/log", web::get().to(log::show))
-        .route("/marketplace/{client_id}/add", web::get().to(consent::marketplace_add))
+        .route(
+            "/marketplace/{client_id}/add",
+            web::get().to(consent::marketplace_add),
+        )
         .configure(desk_forms::routes);
 }

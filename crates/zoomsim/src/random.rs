@@ -13,8 +13,14 @@ use sha2::{Digest, Sha256};
 pub struct SystemRng;
 
 impl Rng for SystemRng {
-    #[expect(clippy::disallowed_methods, reason = "the edge of this workshop crate: here real randomness is built")]
-    #[expect(clippy::expect_used, reason = "without randomness no token can be made, and there is no one to tell")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the edge of this workshop crate: here real randomness is built"
+    )]
+    #[expect(
+        clippy::expect_used,
+        reason = "without randomness no token can be made, and there is no one to tell"
+    )]
     fn fill(&self, bytes: &mut [u8]) {
         aws_lc_rs::rand::fill(bytes).expect("the operating system gives randomness");
     }
@@ -30,7 +36,10 @@ pub struct SeededRng {
 impl SeededRng {
     /// A stream that only the seed decides.
     pub fn new(seed: u64) -> Self {
-        Self { seed, counter: Mutex::new(0) }
+        Self {
+            seed,
+            counter: Mutex::new(0),
+        }
     }
 }
 
@@ -64,7 +73,14 @@ pub(crate) fn uuid_text(rng: &dyn Rng) -> String {
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
     let hex = hex::encode(bytes);
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    format!(
+        "{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    )
 }
 
 /// `n` random bytes in lower-case hexadecimal.

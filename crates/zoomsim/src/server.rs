@@ -56,7 +56,10 @@ pub struct Zoomsim {
 
 impl Zoomsim {
     /// Binds both listeners and serves until [`shutdown`](Self::shutdown). Must be called within a tokio runtime.
-    #[expect(clippy::unused_async, reason = "says in its signature that a runtime is needed")]
+    #[expect(
+        clippy::unused_async,
+        reason = "says in its signature that a runtime is needed"
+    )]
     pub async fn start(settings: ZoomsimSettings) -> Result<Self, StartError> {
         if !settings.address.is_loopback() {
             return Err(StartError::NotLoopback(settings.address));
@@ -65,6 +68,9 @@ impl Zoomsim {
             return Err(StartError::TimeScale);
         }
         let (main, base) = listen(SocketAddr::new(settings.address, settings.port))?;
+        let control = base
+            .join("control/")
+            .map_err(|_| StartError::NotLoopback(settings.address))?;
         let (second, media) = listen(SocketAddr::new(settings.address, settings.media_port))?;
         let store = Store::open(settings.state_file, settings.rng.as_ref()).map_err(StartError::StateFile)?;
         let ahead = TimeDelta::milliseconds(store.read(|state| state.clock_ahead_ms));
@@ -73,13 +79,15 @@ impl Zoomsim {
             clock: MovedClock::new(settings.clock, ahead),
             rng: settings.rng,
             store,
-            sender: settings.sender.unwrap_or_else(|| Arc::new(EgressSender::new(limit))),
+            sender: settings
+                .sender
+                .unwrap_or_else(|| Arc::new(EgressSender::new(limit))),
             rules: Rules {
                 time_scale: settings.time_scale,
                 webhook_limit: limit,
                 restamp_retries: settings.restamp_retries,
             },
-            urls: Urls { base, media },
+            urls: Urls { base, media, control },
             runtime: Handle::current(),
             stop: CancellationToken::new(),
             calls: Mutex::default(),
@@ -110,9 +118,8 @@ impl Zoomsim {
     }
 
     /// Base of the control API, with a slash at its end, so that paths can be joined.
-    #[expect(clippy::expect_used, reason = "a constant path joins every http URL")]
-    pub fn control_url(&self) -> Url {
-        self.sim.0.urls.base.join("control/").expect("a constant path joins every http URL")
+    pub fn control_url(&self) -> &Url {
+        &self.sim.0.urls.control
     }
 
     /// Stops listening, lets open answers end for a moment, and waits for the servers to be gone.
@@ -144,13 +151,17 @@ fn listen(address: SocketAddr) -> Result<(TcpListener, Url), StartError> {
     let failed = |source| StartError::Listen { address, source };
     let listener = TcpListener::bind(address).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    let url = Url::parse(&format!("http://{bound}")).map_err(|error| failed(std::io::Error::other(error)))?;
+    let url =
+        Url::parse(&format!("http://{bound}/")).map_err(|error| failed(std::io::Error::other(error)))?;
     Ok((listener, url))
 }
 
 type Serving = (ServerHandle, JoinHandle<std::io::Result<()>>);
 
-#[expect(clippy::expect_used, reason = "a listener that is bound already can be served")]
+#[expect(
+    clippy::expect_used,
+    reason = "a listener that is bound already can be served"
+)]
 fn serve_main(sim: &Sim, listener: TcpListener) -> Serving {
     let data = web::Data::new(sim.clone());
     let server = HttpServer::new(move || {
@@ -172,13 +183,20 @@ fn serve_main(sim: &Sim, listener: TcpListener) -> Serving {
             .route("/rec/share/{path}", web::get().to(download::watch_page))
             .configure(pages::routes)
     });
-    run(server.on_connect(faults::remember_connection).workers(2).disable_signals().shutdown_timeout(DRAIN_SECONDS)
+    run(server
+        .on_connect(faults::remember_connection)
+        .workers(2)
+        .disable_signals()
+        .shutdown_timeout(DRAIN_SECONDS)
         .listen(listener)
         .expect("a bound listener is served")
         .run())
 }
 
-#[expect(clippy::expect_used, reason = "a listener that is bound already can be served")]
+#[expect(
+    clippy::expect_used,
+    reason = "a listener that is bound already can be served"
+)]
 fn serve_media(sim: &Sim, listener: TcpListener) -> Serving {
     let data = web::Data::new(sim.clone());
     let server = HttpServer::new(move || {
@@ -188,7 +206,11 @@ fn serve_media(sim: &Sim, listener: TcpListener) -> Serving {
                 .route(web::head().to(download::second_host)),
         )
     });
-    run(server.on_connect(faults::remember_connection).workers(2).disable_signals().shutdown_timeout(DRAIN_SECONDS)
+    run(server
+        .on_connect(faults::remember_connection)
+        .workers(2)
+        .disable_signals()
+        .shutdown_timeout(DRAIN_SECONDS)
         .listen(listener)
         .expect("a bound listener is served")
         .run())

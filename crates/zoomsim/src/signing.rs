@@ -80,13 +80,19 @@ mod tests {
     #[test]
     fn hmac_agrees_with_rfc_4231_case_2() {
         let digest = hmac_hex(b"Jefe", &[b"what do ya want ", b"for nothing?"]);
-        assert_eq!(digest, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        assert_eq!(
+            digest,
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
     }
 
     #[test]
     fn a_sealed_value_opens_only_unchanged_and_for_its_purpose() {
         let text = seal(b"key", "page", &("a", 1));
-        assert_eq!(unseal::<(String, u8)>(b"key", "page", &text), Some(("a".into(), 1)));
+        assert_eq!(
+            unseal::<(String, u8)>(b"key", "page", &text),
+            Some(("a".into(), 1))
+        );
         assert_eq!(unseal::<(String, u8)>(b"key", "file", &text), None);
         assert_eq!(unseal::<(String, u8)>(b"other", "page", &text), None);
         assert_eq!(unseal::<(String, u8)>(b"key", "page", &format!("{text}0")), None);

@@ -30,8 +30,11 @@ pub(crate) struct Inner {
     pub runtime: Handle,
     /// Ends slow answers when the simulator stops.
     pub stop: CancellationToken,
-    pub calls: Mutex<BTreeMap<(String, &'static str), (i64, u32)>>,
+    pub calls: Mutex<Calls>,
 }
+
+/// The second, and the calls in it, of each account and category.
+type Calls = BTreeMap<(String, &'static str), (i64, u32)>;
 
 /// Zoom's rules that a test or a demonstration may bend.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +47,11 @@ pub(crate) struct Rules {
 impl Rules {
     /// A wait of Zoom's, shortened by the time scale.
     pub(crate) fn scaled(&self, wait: TimeDelta) -> TimeDelta {
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a wait of hours in ms")]
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            reason = "a wait of hours in ms"
+        )]
         let millis = (wait.num_milliseconds() as f64 / self.time_scale) as i64;
         TimeDelta::milliseconds(millis)
     }
@@ -55,6 +62,7 @@ impl Rules {
 pub(crate) struct Urls {
     pub base: Url,
     pub media: Url,
+    pub control: Url,
 }
 
 impl Urls {
@@ -102,7 +110,9 @@ impl Sim {
     pub(crate) fn count_call(&self, account_id: &str, category: &'static str) -> u32 {
         let second = self.now().timestamp();
         let mut calls = self.0.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = calls.entry((account_id.to_owned(), category)).or_insert((second, 0));
+        let entry = calls
+            .entry((account_id.to_owned(), category))
+            .or_insert((second, 0));
         if entry.0 != second {
             *entry = (second, 0);
         }

@@ -39,7 +39,10 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn new(rng: &dyn Rng) -> Self {
-        Self { signing_key: random::hex_text::<32>(rng), ..Self::default() }
+        Self {
+            signing_key: random::hex_text::<32>(rng),
+            ..Self::default()
+        }
     }
 
     /// Numbers of log rows and faults, never used twice.
@@ -60,7 +63,10 @@ impl State {
     }
 
     pub(crate) fn subscription_mut(&mut self, id: &str) -> Option<&mut Subscription> {
-        self.apps.values_mut().flat_map(|app| &mut app.subscriptions).find(|subscription| subscription.id == id)
+        self.apps
+            .values_mut()
+            .flat_map(|app| &mut app.subscriptions)
+            .find(|subscription| subscription.id == id)
     }
 
     pub(crate) fn delivery_mut(&mut self, id: u64) -> Option<&mut WebhookDelivery> {
@@ -69,7 +75,10 @@ impl State {
 
     /// Takes one strike of the first fault ordered for this.
     pub(crate) fn take_fault(&mut self, target: Target, about: &About<'_>) -> Option<FaultKind> {
-        let index = self.faults.iter().position(|fault| fault.strikes(target, about))?;
+        let index = self
+            .faults
+            .iter()
+            .position(|fault| fault.strikes(target, about))?;
         let fault = &mut self.faults[index];
         let kind = fault.order.fault.clone();
         fault.remaining = fault.remaining.saturating_sub(1);
@@ -101,7 +110,10 @@ impl Store {
             Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => State::new(rng),
         };
-        Ok(Self { state: Mutex::new(state), file })
+        Ok(Self {
+            state: Mutex::new(state),
+            file,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -10,7 +10,7 @@ use domicile_linking::ReturnUrls;
 use domicile_objects::{ObjectStorage, S3Options};
 use domicile_store::DbSettings;
 use domicile_vault::RegionKeys;
-use domicile_web::AppKeys;
+use domicile_web::extract::AppKeys;
 use domicile_zoom::host::ZoomHosts;
 use domicile_zoom::signature::WebhookSecrets;
 use serde::Deserialize;

@@ -97,10 +97,7 @@ async fn what_cannot_be_read_is_kept_in_quarantine() {
         );
         assert_eq!(room.intake.body(id).await.unwrap().expose().as_slice(), body);
     }
-    assert_eq!(
-        keep(&room, Endpoint::Events, "{", None).await,
-        Kept::Duplicate
-    );
+    assert_eq!(keep(&room, Endpoint::Events, "{", None).await, Kept::Duplicate);
     let recorder = Recorder::new(&room);
     assert_eq!(room.dispatcher(&recorder).run_due().await.unwrap(), 0);
 }
@@ -117,10 +114,7 @@ async fn a_time_that_no_calendar_has_is_left_out() {
     }
     let client = room.db.client().await;
     let odd = client
-        .query(
-            "SELECT FROM inbox WHERE event_at IS NOT NULL",
-            &[],
-        )
+        .query("SELECT FROM inbox WHERE event_at IS NOT NULL", &[])
         .await
         .unwrap();
     assert_eq!((room.rows().await.len(), odd.len()), (3, 0));
@@ -128,11 +122,7 @@ async fn a_time_that_no_calendar_has_is_left_out() {
 
 #[tokio::test]
 async fn a_commit_that_is_not_confirmed_in_time_is_an_error_and_the_next_try_is_kept() {
-    let room = Room::with(IntakeSettings {
-        commit_timeout: Duration::from_millis(200),
-        ..IntakeSettings::default()
-    })
-    .await;
+    let room = Room::new().await;
     let mut client = room.db.client().await;
     let request = room.arrival(BODY.as_bytes(), None).await;
     // The key is made before, so that the table is what holds it up.
@@ -141,14 +131,16 @@ async fn a_commit_that_is_not_confirmed_in_time_is_an_error_and_the_next_try_is_
     lock.batch_execute("LOCK TABLE inbox IN ACCESS EXCLUSIVE MODE")
         .await
         .unwrap();
-    let error = room.intake.keep(Endpoint::Events, &request).await.unwrap_err();
+    let error = room
+        .impatient()
+        .keep(Endpoint::Events, &request)
+        .await
+        .unwrap_err();
     assert!(matches!(error, IntakeError::TooSlow(_)));
     assert_eq!(error.fate(), Fate::RETRY);
     lock.commit().await.unwrap();
     // What the cancelled attempt left behind may still commit or not; either way the body is there once.
-    soon(room.intake.keep(Endpoint::Events, &request))
-        .await
-        .unwrap();
+    soon(room.intake.keep(Endpoint::Events, &request)).await.unwrap();
     assert_eq!(room.rows().await.len(), 2);
 }
 

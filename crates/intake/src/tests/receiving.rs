@@ -83,11 +83,8 @@ async fn without_the_database_an_event_is_wanted_again() {
 
 #[actix_web::test]
 async fn a_commit_that_hangs_is_answered_in_time_and_not_well() {
-    let room = Room::with(IntakeSettings {
-        commit_timeout: Duration::from_millis(200),
-        ..IntakeSettings::default()
-    })
-    .await;
+    let mut room = Room::new().await;
+    room.intake = room.impatient();
     let mut client = room.db.client().await;
     let lock = client.transaction().await.unwrap();
     lock.batch_execute("LOCK TABLE inbox IN ACCESS EXCLUSIVE MODE")

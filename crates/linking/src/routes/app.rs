@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 use domicile_kernel::{ConnectSessionId, LinkId, Subject, Timestamp};
-use domicile_web::extract::{AppKey, ProblemJson, ProblemPath, ProblemQuery};
+use domicile_web::extract::{AppKey, ProblemJson};
 use domicile_web::list::{Page, PageQuery};
 use domicile_web::problem::{Problem, ProblemError};
 use serde::{Deserialize, Serialize};
@@ -44,7 +44,7 @@ struct ConnectSession<'a> {
 async fn create_session(
     _key: AppKey,
     linking: web::Data<Linking>,
-    body: ProblemJson<NewConnectSession>,
+    ProblemJson(body): ProblemJson<NewConnectSession>,
 ) -> Result<HttpResponse, ProblemError> {
     let subject = parse_subject("subject", &body.subject)?;
     let return_url = Url::parse(&body.return_url)
@@ -67,7 +67,7 @@ struct Confirmation {
 async fn confirm(
     _key: AppKey,
     linking: web::Data<Linking>,
-    body: ProblemJson<Confirmation>,
+    ProblemJson(body): ProblemJson<Confirmation>,
 ) -> Result<HttpResponse, ProblemError> {
     let subject = parse_subject("subject", &body.subject)?;
     let link = linking.confirm(body.ticket.expose(), &subject).await?;
@@ -84,7 +84,7 @@ struct LinksQuery {
 async fn list_links(
     _key: AppKey,
     linking: web::Data<Linking>,
-    query: ProblemQuery<LinksQuery>,
+    query: web::Query<LinksQuery>,
 ) -> Result<HttpResponse, ProblemError> {
     let subject = query.subject.as_deref().map(|text| parse_subject("subject", text)).transpose()?;
     let limit = query.page.limit()?;
@@ -100,7 +100,7 @@ async fn list_links(
 async fn get_link(
     _key: AppKey,
     linking: web::Data<Linking>,
-    id: ProblemPath<LinkId>,
+    id: web::Path<LinkId>,
 ) -> Result<HttpResponse, ProblemError> {
     match linking.link(*id).await? {
         Some(link) => Ok(HttpResponse::Ok().json(link.view())),

@@ -15,11 +15,12 @@ pub fn key(text: &str) -> ObjectKey {
     ObjectKey::parse(text).unwrap()
 }
 
-/// Bytes that differ from part to part.
+/// Bytes that differ from part to part: the pattern's length divides no part's.
 pub fn bytes(length: usize) -> Bytes {
-    (0..length)
-        .map(|n| u8::try_from((n / 1000 + n * 7) % 251).unwrap())
-        .collect()
+    let pattern: Vec<u8> = (0..251).collect();
+    let mut bytes = pattern.repeat(length / pattern.len() + 1);
+    bytes.truncate(length);
+    bytes.into()
 }
 
 pub async fn read(storage: &ObjectStorage, key: &ObjectKey) -> Result<Vec<u8>, ObjectsError> {

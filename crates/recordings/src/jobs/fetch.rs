@@ -251,10 +251,8 @@ impl Shared {
                     let now = self.now();
                     if store::lock(conn, recording).await?.is_some() {
                         store::mark_failed(conn, id, LINK_REVOKED, now).await?;
-                        let mut statuses = Vec::new();
-                        for file in store::files_of_recording(conn, recording).await? {
-                            statuses.push(file.status()?);
-                        }
+                        let files = store::files_of_recording(conn, recording).await?;
+                        let statuses: Vec<_> = files.iter().map(FileRow::status).collect::<Result<_, _>>()?;
                         store::set_status(conn, recording, RecordingStatus::of_files(statuses), now).await?;
                     }
                     Ok(lease.finish(conn, now).await?)
@@ -268,6 +266,11 @@ impl Shared {
 fn object_key(target: &Target) -> Result<ObjectKey, RecordingsError> {
     let (link, recording) = (target.link.id, target.recording.id());
     let name = format!("{}.{}", target.file.id, target.file.extension);
-    ObjectKey::from_segments(["recordings".to_owned(), link.to_string(), recording.to_string(), name])
-        .map_err(|error| FetchError::Storage(ObjectsError::from(error)).into())
+    ObjectKey::from_segments([
+        "recordings".to_owned(),
+        link.to_string(),
+        recording.to_string(),
+        name,
+    ])
+    .map_err(|error| FetchError::Storage(ObjectsError::from(error)).into())
 }

@@ -62,11 +62,7 @@ impl Shared {
             info!(link.id = %link_id, "the link of a recording event has ended; nothing is kept");
             return self.finish(lease).await;
         };
-        let body = self
-            .bodies
-            .body(inbox_id)
-            .await
-            .map_err(RecordingsError::Port)?;
+        let body = self.bodies.body(inbox_id).await.map_err(RecordingsError::Port)?;
         let event = RecordingEvent::parse(body.expose()).map_err(RecordingsError::Event)?;
         drop(body);
         if event.account_id != link.zoom_account_id {
@@ -123,16 +119,22 @@ impl Shared {
         let mut row = store::lock_by_meeting(conn, link.id, &meeting.uuid).await?;
 
         let mut known = BTreeMap::new();
-        let mut states: BTreeMap<FileId, (FileStatus, Option<Timestamp>)> = BTreeMap::new();
+        let mut taking = Taking {
+            shared: self,
+            lease,
+            recording: row.id(),
+            key,
+            now,
+            files: BTreeMap::new(),
+        };
         for file in store::files_of_recording(conn, row.id()).await? {
             let (id, status) = (file.id(), file.status()?);
-            states.insert(id, (status, file.recorded_from));
+            taking.files.insert(id, (status, file.recorded_from));
             let facts = sealed::facts(key, &file);
             known.insert(file.zoom_file_id(), Known { id, status, facts });
         }
         for step in plan::plan(&known, incoming.files.clone()) {
-            self.carry_out(conn, lease, row.id(), key, step, &mut states, now)
-                .await?;
+            taking.carry_out(conn, step).await?;
         }
 
         // What was known first stays; all events of one meeting say the same, and a new name comes as another event.
@@ -141,66 +143,60 @@ impl Shared {
         if row.topic_sealed.is_none() && !meeting.topic.is_empty() {
             row.topic_sealed = Some(sealed::seal_topic(key, row.id(), &meeting.topic)?);
         }
-        let starts = states.values().map(|(_, start)| *start);
+        let starts = taking.files.values().map(|(_, start)| *start);
         row.started_at = plan::started_at(starts, row.started_at, meeting.start_time);
-        let status = RecordingStatus::of_files(states.values().map(|(status, _)| *status));
+        let status = RecordingStatus::of_files(taking.files.values().map(|(status, _)| *status));
         store::describe(conn, &row, status, now).await?;
         Ok(lease.finish(conn, now).await?)
     }
+}
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one step of the loop above, with what it works on"
-    )]
-    async fn carry_out(
-        &self,
-        conn: &mut Conn,
-        lease: &Lease,
-        recording: RecordingId,
-        key: &DataKey,
-        step: Step,
-        states: &mut BTreeMap<FileId, (FileStatus, Option<Timestamp>)>,
-        now: Timestamp,
-    ) -> Result<(), RecordingsError> {
-        // Job before file, as in the transaction that puts a job into quarantine: so the two never wait for each other.
+/// The files of one recording while an event is being taken over.
+struct Taking<'a> {
+    shared: &'a Shared,
+    lease: &'a Lease,
+    recording: RecordingId,
+    key: &'a DataKey,
+    now: Timestamp,
+    /// Status and start of each file, as they stand by now.
+    files: BTreeMap<FileId, (FileStatus, Option<Timestamp>)>,
+}
+
+impl Taking<'_> {
+    // Job before file, as in the transaction that puts a job into quarantine: so the two never wait for each other.
+    async fn carry_out(&mut self, conn: &mut Conn, step: Step) -> Result<(), RecordingsError> {
         match step {
             Step::Add { zoom_file_id, facts } => {
-                let id = self.ids.make();
+                let id = self.shared.ids.make();
                 if facts.offer.is_some() {
-                    self.want(conn, lease, id, now).await?;
+                    self.want(conn, id).await?;
                 }
-                let values = sealed::file_values(key, id, &facts)?;
-                store::insert_file(conn, id, recording, &zoom_file_id, values, now).await?;
-                states.insert(id, (FileStatus::Pending, facts.recorded_from));
+                let values = sealed::file_values(self.key, id, &facts)?;
+                store::insert_file(conn, id, self.recording, &zoom_file_id, values, self.now).await?;
+                self.files.insert(id, (FileStatus::Pending, facts.recorded_from));
             }
             Step::Renew { id, status, facts } => {
                 if status == FileStatus::Pending && facts.offer.is_some() {
-                    self.want(conn, lease, id, now).await?;
+                    self.want(conn, id).await?;
                 }
-                let values = sealed::file_values(key, id, &facts)?;
-                store::renew_file(conn, id, status, values, now).await?;
-                states.insert(id, (status, facts.recorded_from));
+                let values = sealed::file_values(self.key, id, &facts)?;
+                store::renew_file(conn, id, status, values, self.now).await?;
+                self.files.insert(id, (status, facts.recorded_from));
             }
-            Step::Keep { id, fetch: true } => self.want(conn, lease, id, now).await?,
+            Step::Keep { id, fetch: true } => self.want(conn, id).await?,
             Step::Keep { fetch: false, .. } => {}
         }
         Ok(())
     }
 
     /// Asks for a file to be fetched.
-    async fn want(
-        &self,
-        conn: &mut Conn,
-        lease: &Lease,
-        id: FileId,
-        now: Timestamp,
-    ) -> Result<(), RecordingsError> {
+    async fn want(&self, conn: &mut Conn, id: FileId) -> Result<(), RecordingsError> {
         let job = NewJob {
             kind: FETCH,
             key: &id.to_string(),
-            due_at: now,
-            traceparent: lease.traceparent(),
+            due_at: self.now,
+            traceparent: self.lease.traceparent(),
         };
-        Ok(enqueue(conn, &self.ids, job).await?)
+        Ok(enqueue(conn, &self.shared.ids, job).await?)
     }
 }

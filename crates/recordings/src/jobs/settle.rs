@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domicile_kernel::state::RecordingStatus;
-use domicile_kernel::{EventId, RecordingId, Secret, Timestamp};
+use domicile_kernel::{EventId, RecordingId, Timestamp};
 use domicile_leases::{Backoff, Finished, Handler, JobError, JobKind, Lease, Policy};
 use domicile_store::{Conn, NewEvent};
 use domicile_vault::{DataKey, KeyScope, Place};
@@ -13,8 +13,8 @@ use super::{SETTLE, Shared, living, read_key};
 use crate::error::RecordingsError;
 use crate::metrics::METRICS;
 use crate::sealed;
-use crate::store::{self, LinkRow, RecordingRow};
-use crate::view::{EventData, RecordingView};
+use crate::store::{self, FileRow, LinkRow, RecordingRow};
+use crate::view::{EventData, RecordingView, Topic};
 
 /// The version of the shape of the events' data.
 const EVENT_VERSION: i16 = 1;
@@ -47,7 +47,7 @@ impl Handler for Settle {
 
 /// What a transaction needs to tell the app of a recording.
 pub(super) struct Telling {
-    pub(super) topic: Option<Secret<String>>,
+    pub(super) topic: Option<Topic>,
     pub(super) key: DataKey,
 }
 
@@ -88,7 +88,7 @@ impl Shared {
         now: Timestamp,
     ) -> Result<(), RecordingsError> {
         let files = store::files_of_recording(conn, recording.id()).await?;
-        let statuses: Vec<_> = files.iter().map(|file| file.status()).collect::<Result<_, _>>()?;
+        let statuses: Vec<_> = files.iter().map(FileRow::status).collect::<Result<_, _>>()?;
         let status = RecordingStatus::of_files(statuses);
         if status == recording.status()? {
             return Ok(());
@@ -118,9 +118,7 @@ impl Shared {
             version: EVENT_VERSION,
             subject: link.subject.clone(),
             occurred_at: now,
-            data_sealed: telling
-                .key
-                .seal(Place::new("events", "data_sealed", id), &data)?,
+            data_sealed: telling.key.seal(Place::new("events", "data_sealed", id), &data)?,
         };
         self.outbox.write(conn, event).await?;
         METRICS.ended(status);

@@ -28,7 +28,12 @@ mod tests {
             expires_at(&token(r#"{"exp":1780315200,"mid":"x"}"#)),
             DateTime::from_timestamp(1_780_315_200, 0)
         );
-        for other in [token("{}"), token("no"), Secret::from("opaque"), Secret::from("a.%%.b")] {
+        for other in [
+            token("{}"),
+            token("no"),
+            Secret::from("opaque"),
+            Secret::from("a.%%.b"),
+        ] {
             assert_eq!(expires_at(&other), None);
         }
     }

@@ -52,7 +52,7 @@ impl FileRow {
 pub(crate) struct FileValues<'a> {
     pub(crate) kind: &'a str,
     pub(crate) extension: &'a str,
-    pub(crate) recording_type: Option<&'a str>,
+    pub(crate) recording_type: Option<String>,
     pub(crate) recorded_from: Option<Timestamp>,
     pub(crate) recorded_to: Option<Timestamp>,
     pub(crate) announced_size_bytes: Option<i64>,

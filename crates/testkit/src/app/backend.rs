@@ -70,7 +70,7 @@ impl fmt::Display for Failure {
                     write!(f, " {detail}")?;
                 }
                 if let Some(id) = &problem.request_id {
-                    write!(f, " (Reference {id})")?;
+                    write!(f, " Reference: {id}.")?;
                 }
                 Ok(())
             }

@@ -30,7 +30,14 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
         .route("/recordings/{id}/files/{file_id}", web::get().to(playback::file))
         .route("/events", web::get().to(pages::events))
         .route("/events.json", web::get().to(pages::events_json))
-        .route("/app.css", web::get().to(style))
+        .route(
+            "/app.css",
+            web::get().to(async || asset("text/css; charset=utf-8", view::STYLE)),
+        )
+        .route(
+            "/icon.svg",
+            web::get().to(async || asset("image/svg+xml", view::ICON)),
+        )
         .route("/healthz", web::get().to(HttpResponse::NoContent))
         .route(receiver::PATH, web::post().to(receiver::take))
         .default_service(web::to(pages::not_found));
@@ -138,10 +145,10 @@ fn stale_form(app: &Shared, request: &HttpRequest) -> HttpResponse {
     )
 }
 
-async fn style() -> HttpResponse {
+fn asset(kind: &'static str, text: &'static str) -> HttpResponse {
     HttpResponse::Ok()
-        .content_type("text/css; charset=utf-8")
+        .content_type(kind)
         .insert_header((header::CACHE_CONTROL, "public, max-age=3600"))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .body(view::STYLE)
+        .body(text)
 }

@@ -13,6 +13,9 @@ pub(super) use records::{events, recording, recordings, title_of};
 /// The one style sheet.
 pub(super) const STYLE: &str = include_str!("view/style.css");
 
+/// The icon of the browser's tab.
+pub(super) const ICON: &str = include_str!("view/icon.svg");
+
 /// The product that this demo pretends to be.
 const PRODUCT: &str = "Minutebook";
 
@@ -51,13 +54,16 @@ pub(super) fn frame(frame: &Frame<'_>, body: &Markup) -> Markup {
                 meta name="color-scheme" content="light dark";
                 title { (frame.title) " · " (PRODUCT) }
                 link rel="stylesheet" href="/app.css";
+                link rel="icon" type="image/svg+xml" href="/icon.svg";
             }
             body {
                 a.skip href="#main" { "Skip to the content" }
                 header.top {
                     div.bar {
-                        a.brand href="/" { span.mark aria-hidden="true" { "M" } (PRODUCT) }
-                        span.region title="The region that holds this app's data" { (frame.region_name) }
+                        div.home {
+                            a.brand href="/" { span.mark aria-hidden="true" { "M" } (PRODUCT) }
+                            span.region title="The region that holds this app's data" { (frame.region_name) }
+                        }
                         @if let Some(member) = &frame.member { (menu(member)) }
                     }
                 }

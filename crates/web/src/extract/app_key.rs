@@ -119,9 +119,13 @@ impl AppKey {
             .app_data::<web::Data<AppKeys>>()
             .ok_or_else(|| ProblemError::internal("the app keys are not among the app data"))?;
         let mut values = request.headers().get_all(header::AUTHORIZATION);
-        let value = values.next().ok_or_else(|| refused("Bearer realm=\"domicile\""))?;
+        let value = values
+            .next()
+            .ok_or_else(|| refused("Bearer realm=\"domicile\""))?;
         if values.next().is_some() {
-            return Err(Problem::MalformedRequest.into_error("The Authorization header is there more than once."));
+            return Err(
+                Problem::MalformedRequest.into_error("The Authorization header is there more than once.")
+            );
         }
         let key = bearer(value).ok_or_else(|| refused("Bearer realm=\"domicile\""))?;
         let known = keys
@@ -164,8 +168,9 @@ impl FromRequest for AppKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use actix_web::App;
     use actix_web::http::StatusCode;
-    use actix_web::{App, test};
+    use actix_web::test::{self, TestRequest};
     use proptest::prelude::*;
 
     fn digest(key: &str) -> String {
@@ -173,18 +178,24 @@ mod tests {
     }
 
     fn keys(entries: &[(&str, &str)]) -> AppKeys {
-        let text: Vec<_> = entries.iter().map(|(name, key)| format!("{name}:{}", digest(key))).collect();
+        let text: Vec<_> = entries
+            .iter()
+            .map(|(name, key)| format!("{name}:{}", digest(key)))
+            .collect();
         text.join(",").parse().unwrap()
     }
 
     async fn call(authorization: &[&str]) -> (StatusCode, Option<String>, String) {
         let app = test::init_service(
             App::new()
-                .app_data(web::Data::new(keys(&[("old", "first key"), ("new", "second-key")])))
+                .app_data(web::Data::new(keys(&[
+                    ("old", "first key"),
+                    ("new", "second-key"),
+                ])))
                 .route("/", web::get().to(async |key: AppKey| key.name().to_owned())),
         )
         .await;
-        let mut request = test::TestRequest::get().uri("/");
+        let mut request = TestRequest::get().uri("/");
         for value in authorization {
             request = request.append_header((header::AUTHORIZATION, *value));
         }
@@ -206,7 +217,13 @@ mod tests {
 
     #[actix_web::test]
     async fn no_key_or_another_one_is_refused_with_a_challenge() {
-        for authorization in [&[][..], &["second-key"], &["Basic c2Vjb25kLWtleQ=="], &["Bearer "], &["Bearer"]] {
+        for authorization in [
+            &[][..],
+            &["second-key"],
+            &["Basic c2Vjb25kLWtleQ=="],
+            &["Bearer "],
+            &["Bearer"],
+        ] {
             let (status, challenge, body) = call(authorization).await;
             assert_eq!(status, StatusCode::UNAUTHORIZED, "{authorization:?}");
             assert_eq!(challenge.as_deref(), Some("Bearer realm=\"domicile\""));
@@ -214,7 +231,10 @@ mod tests {
         }
         let (status, challenge, body) = call(&["Bearer wrong-key"]).await;
         assert_eq!(status, StatusCode::UNAUTHORIZED);
-        assert_eq!(challenge.as_deref(), Some("Bearer realm=\"domicile\", error=\"invalid_token\""));
+        assert_eq!(
+            challenge.as_deref(),
+            Some("Bearer realm=\"domicile\", error=\"invalid_token\"")
+        );
         assert!(!body.contains("wrong-key"));
     }
 
@@ -227,7 +247,7 @@ mod tests {
     #[actix_web::test]
     async fn without_configured_keys_nobody_gets_in() {
         let app = test::init_service(App::new().route("/", web::get().to(async |_: AppKey| "in"))).await;
-        let request = test::TestRequest::get()
+        let request = TestRequest::get()
             .uri("/")
             .insert_header((header::AUTHORIZATION, "Bearer x"));
         assert_eq!(
@@ -236,7 +256,7 @@ mod tests {
         );
     }
 
-    #[::core::prelude::v1::test]
+    #[test]
     fn each_fault_of_the_setting_is_named() {
         let good = digest("k");
         for (text, expected) in [
@@ -254,7 +274,13 @@ mod tests {
             assert_eq!(text.parse::<AppKeys>().unwrap_err(), expected, "{text}");
         }
         let capitals = format!("a:{}", good.to_uppercase());
-        assert!(capitals.parse::<AppKeys>().unwrap().find(&Secret::from("k")).is_some());
+        assert!(
+            capitals
+                .parse::<AppKeys>()
+                .unwrap()
+                .find(&Secret::from("k"))
+                .is_some()
+        );
     }
 
     proptest! {

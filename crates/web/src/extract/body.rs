@@ -25,7 +25,9 @@ impl BodyError {
             Self::TooLarge => ProblemError::new(Problem::PayloadTooLarge)
                 .detail(format!("A body may have {max_bytes} bytes here.")),
             Self::TooSlow => ProblemError::new(Problem::RequestTimeout),
-            Self::Encoded => Problem::UnsupportedMediaType.into_error("The body must come without a Content-Encoding."),
+            Self::Encoded => {
+                Problem::UnsupportedMediaType.into_error("The body must come without a Content-Encoding.")
+            }
             Self::Broken => Problem::MalformedRequest.into_error("The body broke off."),
         }
     }
@@ -60,5 +62,7 @@ pub(super) async fn read(
         }
         Ok(body.freeze())
     };
-    tokio::time::timeout(time, read).await.unwrap_or(Err(BodyError::TooSlow))
+    tokio::time::timeout(time, read)
+        .await
+        .unwrap_or(Err(BodyError::TooSlow))
 }

@@ -8,26 +8,37 @@ use crate::problem::{Problem, ProblemError};
 pub fn configure(config: &mut ServiceConfig) {
     config
         .app_data(web::QueryConfig::default().error_handler(|error, _| match error {
-            actix_web::error::QueryPayloadError::Deserialize(error) => json::describe("", &error.to_string()).into(),
+            actix_web::error::QueryPayloadError::Deserialize(error) => {
+                json::describe("", &error.to_string()).into()
+            }
             _ => ProblemError::new(Problem::MalformedRequest).into(),
         }))
-        .app_data(web::PathConfig::default().error_handler(|_, _| ProblemError::new(Problem::NotFound).into()))
-        .app_data(web::FormConfig::default().limit(64 * 1024).error_handler(|error, _| {
-            use actix_web::error::UrlencodedError;
-            match error {
-                UrlencodedError::Overflow { .. } | UrlencodedError::UnknownLength => ProblemError::new(Problem::PayloadTooLarge),
-                UrlencodedError::ContentType => ProblemError::new(Problem::UnsupportedMediaType),
-                _ => ProblemError::new(Problem::MalformedRequest),
-            }
-            .into()
-        }))
+        .app_data(
+            web::PathConfig::default().error_handler(|_, _| ProblemError::new(Problem::NotFound).into()),
+        )
+        .app_data(
+            web::FormConfig::default()
+                .limit(64 * 1024)
+                .error_handler(|error, _| {
+                    use actix_web::error::UrlencodedError;
+                    match error {
+                        UrlencodedError::Overflow { .. } | UrlencodedError::UnknownLength => {
+                            ProblemError::new(Problem::PayloadTooLarge)
+                        }
+                        UrlencodedError::ContentType => ProblemError::new(Problem::UnsupportedMediaType),
+                        _ => ProblemError::new(Problem::MalformedRequest),
+                    }
+                    .into()
+                }),
+        )
         .app_data(web::PayloadConfig::new(64 * 1024));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_web::{App, test};
+    use actix_web::App;
+    use actix_web::test::{self, TestRequest};
     use serde::Deserialize;
     use serde_json::Value;
 
@@ -44,12 +55,17 @@ mod tests {
                 .configure(configure)
                 .route(
                     "/list",
-                    web::get().to(async |filter: web::Query<Filter>| format!("{} {:?}", filter.subject, filter.limit)),
+                    web::get().to(async |filter: web::Query<Filter>| {
+                        format!("{} {:?}", filter.subject, filter.limit)
+                    }),
                 )
-                .route("/things/{id}", web::get().to(async |id: web::Path<uuid::Uuid>| id.to_string())),
+                .route(
+                    "/things/{id}",
+                    web::get().to(async |id: web::Path<uuid::Uuid>| id.to_string()),
+                ),
         )
         .await;
-        let response = test::call_service(&app, test::TestRequest::get().uri(uri).to_request()).await;
+        let response = test::call_service(&app, TestRequest::get().uri(uri).to_request()).await;
         let status = response.status().as_u16();
         let body = test::read_body(response).await;
         (status, serde_json::from_slice(&body).unwrap_or_default())
@@ -57,10 +73,7 @@ mod tests {
 
     #[actix_web::test]
     async fn a_query_problem_names_the_parameter_and_not_the_value() {
-        for (query, field) in [
-            ("limit=1", "subject"),
-            ("subject=a&nonsense=PLANTED", "nonsense"),
-        ] {
+        for (query, field) in [("limit=1", "subject"), ("subject=a&nonsense=PLANTED", "nonsense")] {
             let (status, problem) = call(&format!("/list?{query}")).await;
             assert_eq!(status, 422, "{query}");
             assert_eq!(problem["type"], "urn:domicile:problem:validation_failed");

@@ -62,13 +62,18 @@ fn is_json(request: &HttpRequest) -> bool {
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = value
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ProblemError> {
-    let deserializer = &mut serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(deserializer).map_err(|error| {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let path = if path == "." { String::new() } else { path };
         of_json(&path, error.inner())
@@ -80,11 +85,12 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ProblemError> {
 fn of_json(path: &str, error: &serde_json::Error) -> ProblemError {
     match error.classify() {
         Category::Data => describe(path, &error.to_string()),
-        Category::Io | Category::Syntax | Category::Eof => ProblemError::new(Problem::MalformedRequest).detail(format!(
-            "The body is not JSON: line {}, column {}.",
-            error.line(),
-            error.column()
-        )),
+        Category::Io | Category::Syntax | Category::Eof => ProblemError::new(Problem::MalformedRequest)
+            .detail(format!(
+                "The body is not JSON: line {}, column {}.",
+                error.line(),
+                error.column()
+            )),
     }
 }
 
@@ -111,14 +117,25 @@ pub(super) fn describe(path: &str, message: &str) -> ProblemError {
         };
         return ProblemError::invalid(field, format!("is not known{}", expectation(rest)));
     }
-    let wrong = ["invalid type: ", "invalid value: ", "invalid length ", "unknown variant "]
-        .into_iter()
-        .any(|beginning| message.starts_with(beginning));
+    let wrong = [
+        "invalid type: ",
+        "invalid value: ",
+        "invalid length ",
+        "unknown variant ",
+    ]
+    .into_iter()
+    .any(|beginning| message.starts_with(beginning));
     let text = if wrong {
         format!("has a wrong value{}", expectation(message))
-    } else if ["invalid digit", "number too", "cannot parse", "provided string was not", "invalid float"]
-        .into_iter()
-        .any(|beginning| message.starts_with(beginning))
+    } else if [
+        "invalid digit",
+        "number too",
+        "cannot parse",
+        "provided string was not",
+        "invalid float",
+    ]
+    .into_iter()
+    .any(|beginning| message.starts_with(beginning))
     {
         "has a wrong value".to_owned()
     } else {
@@ -146,7 +163,9 @@ fn expectation(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_web::{App, test};
+    use actix_web::App;
+    use actix_web::test::{self, TestRequest};
+    use bytes::Bytes;
     use domicile_kernel::Subject;
     use proptest::prelude::*;
     use serde::Deserialize;
@@ -189,20 +208,25 @@ mod tests {
             }),
         ))
         .await;
-        let mut request = test::TestRequest::post().uri("/").set_payload(body);
+        let mut request = TestRequest::post().uri("/").set_payload(body);
         if let Some(content_type) = content_type {
             request = request.insert_header((header::CONTENT_TYPE, content_type));
         }
         let response = test::call_service(&app, request.to_request()).await;
         let status = response.status().as_u16();
-        (status, serde_json::from_slice(&test::read_body(response).await).unwrap())
+        (
+            status,
+            serde_json::from_slice(&test::read_body(response).await).unwrap(),
+        )
     }
-
-    use bytes::Bytes;
 
     #[actix_web::test]
     async fn a_body_is_read_as_any_kind_of_json() {
-        for content_type in ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"] {
+        for content_type in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/merge-patch+json",
+        ] {
             let (status, body) = send(Some(content_type), r#"{"ticket":"t","subject":"user:1"}"#).await;
             assert_eq!((status, body), (200, "t user:1".into()), "{content_type}");
         }
@@ -210,7 +234,12 @@ mod tests {
 
     #[actix_web::test]
     async fn another_content_type_is_refused() {
-        for content_type in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonp")] {
+        for content_type in [
+            None,
+            Some("text/plain"),
+            Some("application/x-www-form-urlencoded"),
+            Some("application/jsonp"),
+        ] {
             let (status, problem) = send(content_type, r#"{"ticket":"t","subject":"user:1"}"#).await;
             assert_eq!(status, 415, "{content_type:?}");
             assert_eq!(problem["type"], "urn:domicile:problem:unsupported_media_type");
@@ -234,10 +263,26 @@ mod tests {
     async fn every_fault_names_its_member_and_shows_no_value() {
         for (body, field, message) in [
             (r#"{"subject":"user:1"}"#, "ticket", "is missing"),
-            (r#"{"ticket":"PLANTED","subject":7}"#, "subject", "has a wrong value; expected a string"),
-            (r#"{"ticket":{"PLANTED":1},"subject":"user:1"}"#, "ticket", "has a wrong value; expected a string"),
-            (r#"{"ticket":"t","subject":"PLANTED"}"#, "subject", "a subject begins with 'user:' or 'org:'"),
-            (r#"{"ticket":"t","ticket":"t","subject":"user:1"}"#, "ticket", "is there more than once"),
+            (
+                r#"{"ticket":"PLANTED","subject":7}"#,
+                "subject",
+                "has a wrong value; expected a string",
+            ),
+            (
+                r#"{"ticket":{"PLANTED":1},"subject":"user:1"}"#,
+                "ticket",
+                "has a wrong value; expected a string",
+            ),
+            (
+                r#"{"ticket":"t","subject":"PLANTED"}"#,
+                "subject",
+                "a subject begins with 'user:' or 'org:'",
+            ),
+            (
+                r#"{"ticket":"t","ticket":"t","subject":"user:1"}"#,
+                "ticket",
+                "is there more than once",
+            ),
             (
                 r#"{"ticket":"t","subject":"user:1","sbject":"PLANTED"}"#,
                 "sbject",
@@ -272,11 +317,10 @@ mod tests {
 
     #[actix_web::test]
     async fn a_coded_body_is_refused() {
-        let app = test::init_service(
-            App::new().route("/", web::post().to(async |_: ProblemJson<Confirm>| "in")),
-        )
-        .await;
-        let request = test::TestRequest::post()
+        let app =
+            test::init_service(App::new().route("/", web::post().to(async |_: ProblemJson<Confirm>| "in")))
+                .await;
+        let request = TestRequest::post()
             .uri("/")
             .insert_header((header::CONTENT_TYPE, "application/json"))
             .insert_header((header::CONTENT_ENCODING, "gzip"))
@@ -289,8 +333,8 @@ mod tests {
         fn no_body_panics_and_none_comes_back(body in "\\PC{0,60}", planted in "[A-Z]{12}") {
             let _ = parse::<Confirm>(body.as_bytes());
             let body = format!(r#"{{"ticket":"t","subject":"{planted}","x":1}}"#);
-            let error = parse::<Confirm>(body.as_bytes()).err();
-            prop_assert!(error.is_some_and(|error| !format!("{error:?}").contains(&planted)));
+            let shown = format!("{:?}", parse::<Confirm>(body.as_bytes()).err());
+            prop_assert!(shown.starts_with("Some") && !shown.contains(&planted), "{}", shown);
         }
     }
 }

@@ -11,7 +11,8 @@ use domicile_kernel::{Clock, Timestamp};
 use domicile_zoom::challenge::{self, ChallengeAnswer};
 use domicile_zoom::event::{Envelope, EventError, EventKind};
 use domicile_zoom::signature::{
-    HeaderError, REQUEST_ID_HEADER, SignatureError, SignatureHeaders, Verified, WebhookSecrets, Window, verify,
+    HeaderError, REQUEST_ID_HEADER, SIGNATURE_HEADER, SignatureError, SignatureHeaders, Verified,
+    WebhookSecrets, Window, verify,
 };
 
 use super::body::{self, BodyError};
@@ -201,15 +202,14 @@ impl ZoomEndpointVerifier {
                 .unwrap_or_else(|| Err(self.refuse_headers(HeaderError::Missing(SIGNATURE_HEADER))));
         }
         let event = self.verify(request, SignatureHeaders::from_headers(&values), body)?;
-        let challenged = matches!(&event.envelope, Ok(envelope) if envelope.kind() == EventKind::UrlValidation);
+        let challenged =
+            matches!(&event.envelope, Ok(envelope) if envelope.kind() == EventKind::UrlValidation);
         if challenged && let Some(answer) = self.answer(&event.body, event.verified.secret_index) {
             return answer;
         }
         Ok(ZoomRequest::Event(Box::new(event)))
     }
 }
-
-use domicile_zoom::signature::SIGNATURE_HEADER;
 
 fn header_values<'a>(request: &'a HttpRequest) -> impl Fn(&'static str) -> Vec<&'a [u8]> {
     let headers = request.headers();

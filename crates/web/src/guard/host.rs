@@ -1,5 +1,6 @@
-use actix_web::http::header;
 use actix_web::HttpRequest;
+use actix_web::http::header;
+use actix_web::http::uri::Authority;
 use url::Url;
 
 use crate::problem::{Problem, ProblemError};
@@ -22,7 +23,11 @@ impl HostName {
             None => host.to_owned(),
         };
         Self {
-            default_port: url.port().is_none().then(|| url.port_or_known_default()).flatten(),
+            default_port: url
+                .port()
+                .is_none()
+                .then(|| url.port_or_known_default())
+                .flatten(),
             https: url.scheme() == "https",
             base: format!("{}://{authority}/", url.scheme()),
             authority,
@@ -38,11 +43,14 @@ impl HostName {
         let mut named = request.headers().get_all(header::HOST);
         let host = match (named.next(), named.next()) {
             (Some(host), None) => host.to_str().ok(),
-            (None, None) => request.uri().authority().map(|authority| authority.as_str()),
+            (None, None) => request.uri().authority().map(Authority::as_str),
             _ => None,
         };
         // An absolute request target has a second say (RFC 9112 section 3.2.2); both must agree with us.
-        let target = request.uri().authority().is_none_or(|authority| self.is(authority.as_str()));
+        let target = request
+            .uri()
+            .authority()
+            .is_none_or(|authority| self.is(authority.as_str()));
         if target && host.is_some_and(|host| self.is(host)) {
             Ok(())
         } else {
@@ -78,12 +86,23 @@ mod tests {
     #[test]
     fn only_the_public_host_is_taken() {
         let url = "https://zoom.eu.example.com";
-        for host in ["zoom.eu.example.com", "ZOOM.EU.example.com", "zoom.eu.example.com:443"] {
+        for host in [
+            "zoom.eu.example.com",
+            "ZOOM.EU.example.com",
+            "zoom.eu.example.com:443",
+        ] {
             assert!(accepts(url, &[host]), "{host}");
         }
         for host in [
-            "zoom.us.example.com", "example.com", "zoom.eu.example.com:8443", "zoom.eu.example.com:80", "zoom.eu.example.com.",
-            "zoom.eu.example.com@evil.example", "10.0.0.1", "", "evil.example, zoom.eu.example.com",
+            "zoom.us.example.com",
+            "example.com",
+            "zoom.eu.example.com:8443",
+            "zoom.eu.example.com:80",
+            "zoom.eu.example.com.",
+            "zoom.eu.example.com@evil.example",
+            "10.0.0.1",
+            "",
+            "evil.example, zoom.eu.example.com",
         ] {
             assert!(!accepts(url, &[host]), "{host}");
         }
@@ -102,8 +121,13 @@ mod tests {
     #[test]
     fn an_absolute_target_must_agree() {
         let host = HostName::of(&Url::parse("https://zoom.eu.example.com").unwrap());
-        for (target, good) in [("https://zoom.eu.example.com/x", true), ("https://evil.example/x", false)] {
-            let request = TestRequest::get().uri(target).insert_header((header::HOST, "zoom.eu.example.com"));
+        for (target, good) in [
+            ("https://zoom.eu.example.com/x", true),
+            ("https://evil.example/x", false),
+        ] {
+            let request = TestRequest::get()
+                .uri(target)
+                .insert_header((header::HOST, "zoom.eu.example.com"));
             assert_eq!(host.check(&request.to_http_request()).is_ok(), good, "{target}");
         }
     }

@@ -53,7 +53,10 @@ impl Line {
         );
         // Only the app is trusted to name the trace that its request belongs to.
         if settings.listener == Listener::App
-            && let Some(parent) = request.headers().get("traceparent").and_then(|value| value.to_str().ok())
+            && let Some(parent) = request
+                .headers()
+                .get("traceparent")
+                .and_then(|value| value.to_str().ok())
         {
             domicile_telemetry::set_parent(&span, parent);
         }
@@ -173,11 +176,15 @@ impl Drop for Line {
 
 /// The client's kind, from what extractors proved or else from what it accepts.
 pub(super) fn client_kind(message: &impl HttpMessage, wants_page: bool) -> ClientKind {
-    message.extensions().get::<ClientKind>().cloned().unwrap_or(if wants_page {
-        ClientKind::Browser
-    } else {
-        ClientKind::Unknown
-    })
+    message
+        .extensions()
+        .get::<ClientKind>()
+        .cloned()
+        .unwrap_or(if wants_page {
+            ClientKind::Browser
+        } else {
+            ClientKind::Unknown
+        })
 }
 
 /// True when a person waits for a page.

@@ -8,8 +8,8 @@ use std::task::{Context as TaskContext, Poll};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::error::InternalError;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{Error, HttpMessage, HttpResponse, ResponseError};
 use futures_util::FutureExt;
 use tracing::Instrument;
@@ -70,7 +70,9 @@ where
         };
         let line = Line::begin(&settings, &request, request_id);
         let span = line.span.clone();
-        Box::pin(context::scope(context.clone(), answer(inner, settings, request, context, line)).instrument(span))
+        Box::pin(
+            context::scope(context.clone(), answer(inner, settings, request, context, line)).instrument(span),
+        )
     }
 }
 
@@ -97,8 +99,10 @@ where
 
     // A worker serves many connections; one handler's panic is one answer. What it left half done is in the database,
     // where transactions see to it.
-    let outcome = AssertUnwindSafe(async move { inner.call(request).await }).catch_unwind().await;
-    let (error, client) = match outcome {
+    let outcome = AssertUnwindSafe(async move { inner.call(request).await })
+        .catch_unwind()
+        .await;
+    let (mut response, client) = match outcome {
         Ok(Ok(response)) => {
             let client = client_kind(response.request(), context.wants_page);
             if let Some(error) = response.response().error() {
@@ -116,16 +120,20 @@ where
             let response = if error.as_error::<ProblemError>().is_some() {
                 error.error_response()
             } else {
-                problem_of(status).error_response()
+                problem_of(status)
+                    .unwrap_or_else(|| ProblemError::new(Problem::Internal))
+                    .error_response()
             };
             (response, client_of(&context))
         }
         Err(_panic) => {
             line.panicked();
-            (ProblemError::new(Problem::Internal).error_response(), client_of(&context))
+            (
+                ProblemError::new(Problem::Internal).error_response(),
+                client_of(&context),
+            )
         }
     };
-    let mut response = error;
     finish(&settings, &context, response.headers_mut());
     line.answered(response.status().as_u16(), &client);
     Err(InternalError::from_response("answered", response).into())
@@ -143,7 +151,10 @@ fn client_of(context: &Context) -> ClientKind {
 fn with_problem<B: MessageBody + 'static>(response: ServiceResponse<B>) -> ServiceResponse<BoxBody> {
     let status = response.status();
     let failed = status.is_client_error() || status.is_server_error();
-    let empty = matches!(response.response().body().size(), BodySize::None | BodySize::Sized(0));
+    let empty = matches!(
+        response.response().body().size(),
+        BodySize::None | BodySize::Sized(0)
+    );
     let foreign = response
         .response()
         .error()
@@ -151,7 +162,9 @@ fn with_problem<B: MessageBody + 'static>(response: ServiceResponse<B>) -> Servi
     if !failed || !(empty || foreign) {
         return response.map_into_boxed_body();
     }
-    let mut error = problem_of(status);
+    let Some(mut error) = problem_of(status) else {
+        return response.map_into_boxed_body();
+    };
     if let Some(allow) = response.headers().get(header::ALLOW) {
         error = error.header(header::ALLOW, allow.clone());
     }
@@ -162,23 +175,17 @@ fn with_problem<B: MessageBody + 'static>(response: ServiceResponse<B>) -> Servi
 
 fn is_ours(content_type: Option<&HeaderValue>) -> bool {
     content_type.is_some_and(|value| {
-        value.as_bytes().starts_with(problem::CONTENT_TYPE.as_bytes()) || value.as_bytes().starts_with(b"text/html")
+        value.as_bytes().starts_with(problem::CONTENT_TYPE.as_bytes())
+            || value.as_bytes().starts_with(b"text/html")
     })
 }
 
-fn problem_of(status: StatusCode) -> ProblemError {
+/// The general problem of a status: the table lists it before its special cases.
+fn problem_of(status: StatusCode) -> Option<ProblemError> {
     Problem::ALL
         .iter()
-        .copied()
-        // The general ones come before their special cases, except for these.
-        .filter(|problem| !matches!(problem, Problem::TicketInvalid | Problem::ZoomUnavailable))
-        .find(|problem| problem.status() == status)
-        .unwrap_or(if status.is_client_error() {
-            Problem::MalformedRequest
-        } else {
-            Problem::Internal
-        })
-        .into()
+        .find(|problem| problem.status() == status && **problem != Problem::ZoomRejected)
+        .map(|problem| ProblemError::new(*problem))
 }
 
 fn finish(settings: &Settings, context: &Context, headers: &mut actix_web::http::header::HeaderMap) {

@@ -18,7 +18,11 @@ pub(crate) fn words_for(problem: Problem) -> Words {
             "The address may be mistyped, or the link may be incomplete.",
             START_AGAIN,
         ),
-        Problem::Gone | Problem::TicketExpired => ("This link is no longer valid", "It was used already, or it is too old.", START_AGAIN),
+        Problem::Gone | Problem::TicketExpired => (
+            "This link is no longer valid",
+            "It was used already, or it is too old.",
+            START_AGAIN,
+        ),
         Problem::MalformedRequest
         | Problem::ValidationFailed
         | Problem::TicketInvalid
@@ -54,16 +58,40 @@ pub(crate) fn words_for(problem: Problem) -> Words {
             "Something is connected differently already, so nothing was changed.",
             START_AGAIN,
         ),
-        Problem::RequestTimeout => ("That took too long", "Your request did not arrive in time.", TRY_LATER),
-        Problem::RateLimited => ("Too many requests", "We received more requests than we can answer.", TRY_LATER),
+        Problem::RequestTimeout => (
+            "That took too long",
+            "Your request did not arrive in time.",
+            TRY_LATER,
+        ),
+        Problem::RateLimited => (
+            "Too many requests",
+            "We received more requests than we can answer.",
+            TRY_LATER,
+        ),
         Problem::ZoomRejected => (
             "Zoom did not agree",
             "Zoom refused the connection, so nothing was connected.",
             START_AGAIN,
         ),
-        Problem::ZoomUnavailable => ("Zoom cannot be reached", "Zoom does not answer at the moment.", TRY_LATER),
-        Problem::Unavailable => ("We cannot do this just now", "A part of this service is not available.", TRY_LATER),
-        Problem::Internal => ("Something went wrong here", "It was our fault, not yours.", TRY_LATER),
+        Problem::ZoomUnavailable => (
+            "Zoom cannot be reached",
+            "Zoom does not answer at the moment.",
+            TRY_LATER,
+        ),
+        Problem::Unavailable => (
+            "We cannot do this just now",
+            "A part of this service is not available.",
+            TRY_LATER,
+        ),
+        Problem::Internal => (
+            "Something went wrong here",
+            "It was our fault, not yours.",
+            TRY_LATER,
+        ),
     };
-    Words { title, happened, cure }
+    Words {
+        title,
+        happened,
+        cure,
+    }
 }

@@ -116,7 +116,10 @@ impl ProblemError {
     }
 
     fn wait(&self) -> Option<Duration> {
-        let needed = matches!(self.0.problem.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+        let needed = matches!(
+            self.0.problem.status(),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+        );
         self.0.retry_after.or(needed.then_some(DEFAULT_RETRY_AFTER))
     }
 
@@ -192,7 +195,10 @@ impl fmt::Debug for ProblemError {
 
 impl StdError for ProblemError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.cause.as_deref().map(|cause| cause as &(dyn StdError + 'static))
+        self.0
+            .cause
+            .as_deref()
+            .map(|cause| cause as &(dyn StdError + 'static))
     }
 }
 
@@ -202,6 +208,103 @@ impl ResponseError for ProblemError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        if context::wants_page() { self.page() } else { self.json() }
+        if context::wants_page() {
+            self.page()
+        } else {
+            self.json()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::body::to_bytes;
+    use serde_json::{Value, json};
+
+    async fn sent(error: &ProblemError) -> (HttpResponse, Value) {
+        let (response, body) = error.error_response().into_parts();
+        let body = to_bytes(body).await.unwrap();
+        (
+            response.set_body(actix_web::body::BoxBody::new(())),
+            serde_json::from_slice(&body).unwrap(),
+        )
+    }
+
+    #[actix_web::test]
+    async fn the_document_has_the_members_of_rfc_9457_and_ours() {
+        let error = ProblemError::invalid("subject", "is missing").field("files[0].id", "is not known");
+        let (response, document) = sent(&error).await;
+        assert_eq!(response.status(), 422);
+        assert_eq!(
+            response.headers().get(header::CONTENT_TYPE).unwrap(),
+            CONTENT_TYPE
+        );
+        assert_eq!(
+            document,
+            json!({
+                "type": "urn:domicile:problem:validation_failed",
+                "title": "Some of the values are not valid",
+                "status": 422,
+                "errors": [
+                    {"field": "subject", "message": "is missing"},
+                    {"field": "files[0].id", "message": "is not known"},
+                ],
+                "retryable": false,
+            })
+        );
+    }
+
+    #[actix_web::test]
+    async fn the_cause_is_for_the_log_alone() {
+        let error =
+            ProblemError::internal(std::io::Error::other("PLANTED")).detail("The storage does not answer.");
+        let (_, document) = sent(&error).await;
+        assert!(!document.to_string().contains("PLANTED"));
+        assert_eq!(document["detail"], "The storage does not answer.");
+        assert!(!error.to_string().contains("PLANTED"));
+        assert_eq!(
+            error.source().map(ToString::to_string).as_deref(),
+            Some("PLANTED")
+        );
+    }
+
+    #[actix_web::test]
+    async fn what_may_be_tried_again_says_when() {
+        for (error, seconds) in [
+            (ProblemError::new(Problem::Unavailable), Some("5")),
+            (
+                ProblemError::new(Problem::ZoomUnavailable).retry_after(Duration::from_secs(90)),
+                Some("90"),
+            ),
+            (
+                ProblemError::new(Problem::RateLimited).retry_after(Duration::from_millis(1001)),
+                Some("2"),
+            ),
+            (
+                ProblemError::new(Problem::NotReady).retry_after(Duration::from_secs(3)),
+                Some("3"),
+            ),
+            (ProblemError::new(Problem::NotFound), None),
+        ] {
+            let (response, _) = sent(&error).await;
+            let header = response
+                .headers()
+                .get(header::RETRY_AFTER)
+                .map(|value| value.to_str().unwrap());
+            assert_eq!(header, seconds, "{error}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_range_that_cannot_be_served_names_the_length() {
+        let error = ProblemError::new(Problem::RangeNotSatisfiable)
+            .header(header::CONTENT_RANGE, HeaderValue::from_static("bytes */100"));
+        let (response, _) = sent(&error).await;
+        assert_eq!(response.status(), 416);
+        assert_eq!(
+            response.headers().get(header::CONTENT_RANGE).unwrap(),
+            "bytes */100"
+        );
     }
 }

@@ -162,13 +162,19 @@ mod tests {
         assert_eq!(ids.len(), Problem::ALL.len());
         for problem in Problem::ALL {
             assert!(problem.id().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
-            assert_eq!(problem.type_uri(), format!("urn:domicile:problem:{}", problem.id()));
+            assert_eq!(
+                problem.type_uri(),
+                format!("urn:domicile:problem:{}", problem.id())
+            );
         }
     }
 
     #[test]
     fn every_problem_is_an_error_status_and_ordered_by_it() {
-        let statuses: Vec<_> = Problem::ALL.iter().map(|problem| problem.status().as_u16()).collect();
+        let statuses: Vec<_> = Problem::ALL
+            .iter()
+            .map(|problem| problem.status().as_u16())
+            .collect();
         assert!(statuses.iter().all(|status| (400..600).contains(status)));
         assert!(statuses.is_sorted(), "{statuses:?}");
     }
@@ -178,5 +184,29 @@ mod tests {
         let published: Vec<_> = crate::problem::all().map(|entry| entry.id).collect();
         let table: Vec<_> = Problem::ALL.iter().map(|problem| problem.id()).collect();
         assert_eq!(published, table);
+    }
+
+    #[test]
+    fn the_page_for_developers_is_the_table() {
+        let page = include_str!("../../PROBLEMS.md");
+        let table = crate::problem::markdown();
+        assert!(page == table, "write this into crates/web/PROBLEMS.md:\n{table}");
+    }
+
+    #[test]
+    fn the_general_problem_of_a_status_is_listed_first() {
+        for (status, general) in [
+            (400, Problem::MalformedRequest),
+            (403, Problem::Forbidden),
+            (409, Problem::Conflict),
+            (410, Problem::Gone),
+            (500, Problem::Internal),
+            (503, Problem::Unavailable),
+        ] {
+            let first = Problem::ALL
+                .iter()
+                .find(|problem| problem.status().as_u16() == status);
+            assert_eq!(first, Some(&general));
+        }
     }
 }

@@ -22,7 +22,11 @@ pub(crate) struct ApiError {
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: u16, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self {
+            status,
+            code,
+            message: message.into(),
+        }
     }
 
     pub(crate) fn invalid_token() -> Self {
@@ -34,7 +38,11 @@ impl ApiError {
     }
 
     pub(crate) fn invalid_field(field: &str, message: &str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, 300, format!("Validation Failed. {field}: {message}"))
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            300,
+            format!("Validation Failed. {field}: {message}"),
+        )
     }
 
     pub(crate) fn response(&self) -> HttpResponse {
@@ -93,20 +101,37 @@ impl Sim {
     pub(crate) fn caller(&self, token: &str) -> Result<Caller, ApiError> {
         let now = self.now();
         self.read(|state| {
-            let token = state.access_tokens.get(token).ok_or_else(ApiError::invalid_token)?;
+            let token = state
+                .access_tokens
+                .get(token)
+                .ok_or_else(ApiError::invalid_token)?;
             if token.ended.is_some() {
                 let text = "This access token has been revoked.";
                 return Err(ApiError::new(StatusCode::UNAUTHORIZED, 4741, text));
             }
             if token.expires_at <= now {
-                return Err(ApiError::new(StatusCode::UNAUTHORIZED, 124, "Access token is expired."));
+                return Err(ApiError::new(
+                    StatusCode::UNAUTHORIZED,
+                    124,
+                    "Access token is expired.",
+                ));
             }
             let Some(user_id) = &token.user_id else {
                 let text = "Invalid access token, does not contain scopes.";
                 return Err(ApiError::new(StatusCode::UNAUTHORIZED, 4700, text));
             };
-            let user = state.users.get(user_id).filter(|user| user.status == UserStatus::Active).cloned();
-            let gone = || ApiError::new(StatusCode::UNAUTHORIZED, 4735, "The owner of the token does not exist.");
+            let user = state
+                .users
+                .get(user_id)
+                .filter(|user| user.status == UserStatus::Active)
+                .cloned();
+            let gone = || {
+                ApiError::new(
+                    StatusCode::UNAUTHORIZED,
+                    4735,
+                    "The owner of the token does not exist.",
+                )
+            };
             Ok(Caller {
                 client_id: token.client_id.clone(),
                 usage: token.usage,
@@ -138,17 +163,28 @@ impl Sim {
             operate(&caller).await.unwrap_or_else(|error| error.response())
         })
         .await;
-        self.with_limits(self.with_tracking(answer), &caller.user.account_id, endpoint.category)
+        self.with_limits(
+            self.with_tracking(answer),
+            &caller.user.account_id,
+            endpoint.category,
+        )
     }
 
     fn caller_of(&self, request: &HttpRequest, endpoint: &Endpoint) -> Result<Caller, ApiError> {
-        if request.query_string().split('&').any(|pair| pair.starts_with("access_token=")) {
+        if request
+            .query_string()
+            .split('&')
+            .any(|pair| pair.starts_with("access_token="))
+        {
             let text = "Invalid access token. The access token is not supported as query parameter string.";
             return Err(ApiError::new(StatusCode::UNAUTHORIZED, 124, text));
         }
         let caller = self.caller(bearer(request.headers()).ok_or_else(ApiError::invalid_token)?)?;
         let granted = |scope: &str| {
-            caller.scopes.iter().any(|it| it == scope || it.strip_suffix(":admin") == Some(scope))
+            caller
+                .scopes
+                .iter()
+                .any(|it| it == scope || it.strip_suffix(":admin") == Some(scope))
         };
         if !endpoint.scopes.iter().any(|scope| granted(scope)) {
             let first = endpoint.scopes.first().copied().unwrap_or_default();
@@ -173,7 +209,13 @@ impl Sim {
                 && user.account_id == caller.user.account_id
                 && user.status != UserStatus::Deleted
         });
-        known.ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, 1001, format!("User does not exist: {name}.")))
+        known.ok_or_else(|| {
+            ApiError::new(
+                StatusCode::NOT_FOUND,
+                1001,
+                format!("User does not exist: {name}."),
+            )
+        })
     }
 
     fn with_tracking(&self, mut answer: HttpResponse) -> HttpResponse {
@@ -188,8 +230,16 @@ impl Sim {
             return answer;
         }
         set(&mut answer, "x-ratelimit-type", "QPS");
-        set(&mut answer, "x-ratelimit-limit", &category.per_second().to_string());
-        set(&mut answer, "x-ratelimit-remaining", &category.per_second().saturating_sub(calls).to_string());
+        set(
+            &mut answer,
+            "x-ratelimit-limit",
+            &category.per_second().to_string(),
+        );
+        set(
+            &mut answer,
+            "x-ratelimit-remaining",
+            &category.per_second().saturating_sub(calls).to_string(),
+        );
         answer
     }
 }
@@ -202,5 +252,10 @@ fn set(answer: &mut HttpResponse, name: &'static str, value: &str) {
 
 /// Whatever else is below `/v2`.
 pub(crate) async fn unknown_endpoint() -> HttpResponse {
-    ApiError::new(StatusCode::NOT_FOUND, 2300, "This API endpoint is not recognized.").response()
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        2300,
+        "This API endpoint is not recognized.",
+    )
+    .response()
 }

@@ -44,7 +44,11 @@ mod tests {
     use super::*;
 
     fn encoded(text: &str) -> String {
-        text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+        text.bytes().fold(String::new(), |mut text, byte| {
+            use std::fmt::Write as _;
+            let _ = write!(text, "%{byte:02X}");
+            text
+        })
     }
 
     proptest! {

@@ -14,8 +14,8 @@ use crate::control::FileSelection;
 use crate::model::app::Usage;
 use crate::model::fault::Target;
 use crate::model::meeting::{FileKind, FileState, Meeting, RecordingFile};
-use crate::sim::Sim;
 use crate::signing;
+use crate::sim::Sim;
 use crate::webhook::recording_payload::{Reader, RecordingObject, zoom_time};
 
 type Query = web::Query<HashMap<String, String>>;
@@ -30,8 +30,11 @@ const LONGEST_TOKEN_SECONDS: i64 = 604_800;
 const READ_ONE: &[&str] = &["cloud_recording:read:list_recording_files", "recording:read"];
 const READ_LIST: &[&str] = &["cloud_recording:read:list_user_recordings", "recording:read"];
 const READ_TRANSCRIPT: &[&str] = &["cloud_recording:read:meeting_transcript", "recording:read"];
-const CHANGE: &[&str] =
-    &["cloud_recording:delete:meeting_recording", "cloud_recording:delete:recording_file", "recording:write"];
+const CHANGE: &[&str] = &[
+    "cloud_recording:delete:meeting_recording",
+    "cloud_recording:delete:recording_file",
+    "recording:write",
+];
 
 /// A uuid or number in the path, and the instance it means.
 fn named(sim: &Sim, request: &HttpRequest) -> Option<Meeting> {
@@ -53,16 +56,21 @@ fn visible(sim: &Sim, caller: &Caller, meeting: Option<Meeting>) -> Result<Meeti
         Usage::UserManaged if host.id == caller.user.id => Ok(meeting),
         Usage::AdminManaged if host.account_id == caller.user.account_id => Ok(meeting),
         Usage::UserManaged => Err(ApiError::no_recording()),
-        Usage::AdminManaged => {
-            Err(ApiError::new(StatusCode::BAD_REQUEST, 1010, "User does not belong to this account."))
-        }
+        Usage::AdminManaged => Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            1010,
+            "User does not belong to this account.",
+        )),
     }
 }
 
 /// `GET /meetings/{meetingId}/recordings`.
 pub(crate) async fn of_meeting(sim: web::Data<Sim>, request: HttpRequest, query: Query) -> HttpResponse {
-    let endpoint =
-        Endpoint { target: Target::MeetingRecordings, category: Category::Light, scopes: READ_ONE };
+    let endpoint = Endpoint {
+        target: Target::MeetingRecordings,
+        category: Category::Light,
+        scopes: READ_ONE,
+    };
     let meeting = named(&sim, &request);
     let uuid = meeting.as_ref().map(|it| it.uuid.clone());
     sim.call(&request, endpoint, uuid.as_deref(), async |caller| {
@@ -85,7 +93,9 @@ pub(crate) async fn of_meeting(sim: web::Data<Sim>, request: HttpRequest, query:
 
 fn token_life(query: &HashMap<String, String>) -> Result<Option<TimeDelta>, ApiError> {
     let wanted = query.get("include_fields").is_some_and(|fields| {
-        fields.split(',').any(|field| field.trim() == "download_access_token")
+        fields
+            .split(',')
+            .any(|field| field.trim() == "download_access_token")
     });
     let seconds = match query.get("ttl") {
         None => TOKEN_SECONDS,
@@ -122,7 +132,11 @@ struct RecordingList {
 
 /// `GET /users/{userId}/recordings`.
 pub(crate) async fn of_user(sim: web::Data<Sim>, request: HttpRequest, query: Query) -> HttpResponse {
-    let endpoint = Endpoint { target: Target::UserRecordings, category: Category::Medium, scopes: READ_LIST };
+    let endpoint = Endpoint {
+        target: Target::UserRecordings,
+        category: Category::Medium,
+        scopes: READ_LIST,
+    };
     sim.call(&request, endpoint, None, async |caller| {
         let user = sim.user_in_path(caller, request.match_info().query("user"))?;
         let size = match query.get("page_size") {
@@ -145,9 +159,16 @@ fn page(sim: &Sim, query: &HashMap<String, String>, user_id: &str) -> Result<Pag
     let now = sim.now();
     let today = now.date_naive();
     if let Some(token) = query.get("next_page_token").filter(|text| !text.is_empty()) {
-        let invalid = || ApiError::new(StatusCode::BAD_REQUEST, 300, "The next page token is invalid or expired.");
-        let page: PageToken =
-            sim.read(|state| signing::unseal(state.key(), "page", token)).ok_or_else(invalid)?;
+        let invalid = || {
+            ApiError::new(
+                StatusCode::BAD_REQUEST,
+                300,
+                "The next page token is invalid or expired.",
+            )
+        };
+        let page: PageToken = sim
+            .read(|state| signing::unseal(state.key(), "page", token))
+            .ok_or_else(invalid)?;
         let good = page.user_id == user_id && page.expires_at > now.timestamp();
         return if good { Ok(page) } else { Err(invalid()) };
     }
@@ -159,13 +180,27 @@ fn page(sim: &Sim, query: &HashMap<String, String>, user_id: &str) -> Result<Pag
     let (from, to) = (date("from")?, date("to")?);
     let trash = query.get("trash").is_some_and(|text| text == "true");
     if !trash && (from > to || from + Months::new(1) < to) {
-        return Err(ApiError::invalid_field("from", "the range from..to must be in order and at most one month"));
+        return Err(ApiError::invalid_field(
+            "from",
+            "the range from..to must be in order and at most one month",
+        ));
     }
-    Ok(PageToken { user_id: user_id.to_owned(), from, to, trash, offset: 0, expires_at: 0 })
+    Ok(PageToken {
+        user_id: user_id.to_owned(),
+        from,
+        to,
+        trash,
+        offset: 0,
+        expires_at: 0,
+    })
 }
 
 fn list(sim: &Sim, page: &PageToken, size: usize, meeting_id: Option<i64>) -> RecordingList {
-    let wanted = if page.trash { FileState::Trashed } else { FileState::Completed };
+    let wanted = if page.trash {
+        FileState::Trashed
+    } else {
+        FileState::Completed
+    };
     sim.read(|state| {
         let mut found: Vec<&Meeting> = state
             .meetings
@@ -197,7 +232,9 @@ fn list(sim: &Sim, page: &PageToken, size: usize, meeting_id: Option<i64>) -> Re
             page_count: total.div_ceil(size),
             page_size: size,
             total_records: total,
-            next_page_token: next.map(|next| signing::seal(state.key(), "page", &next)).unwrap_or_default(),
+            next_page_token: next
+                .map(|next| signing::seal(state.key(), "page", &next))
+                .unwrap_or_default(),
             meetings: meetings.collect(),
         }
     })
@@ -205,13 +242,25 @@ fn list(sim: &Sim, page: &PageToken, size: usize, meeting_id: Option<i64>) -> Re
 
 /// `GET /meetings/{meetingId}/transcript`.
 pub(crate) async fn transcript(sim: web::Data<Sim>, request: HttpRequest) -> HttpResponse {
-    let endpoint = Endpoint { target: Target::Transcript, category: Category::Light, scopes: READ_TRANSCRIPT };
+    let endpoint = Endpoint {
+        target: Target::Transcript,
+        category: Category::Light,
+        scopes: READ_TRANSCRIPT,
+    };
     let meeting = named(&sim, &request);
     let uuid = meeting.as_ref().map(|it| it.uuid.clone());
     sim.call(&request, endpoint, uuid.as_deref(), async |caller| {
         let meeting = visible(&sim, caller, meeting)?;
-        let file = meeting.files_in(FileState::Completed).find(|file| file.kind == FileKind::Transcript);
-        let none = || ApiError::new(StatusCode::NOT_FOUND, 3322, "This meeting transcript does not exist.");
+        let file = meeting
+            .files_in(FileState::Completed)
+            .find(|file| file.kind == FileKind::Transcript);
+        let none = || {
+            ApiError::new(
+                StatusCode::NOT_FOUND,
+                3322,
+                "This meeting transcript does not exist.",
+            )
+        };
         let file = file.ok_or_else(none)?;
         let url = sim.read(|state| sim.download_url(state, &meeting, file, Reader::Api));
         Ok(HttpResponse::Ok().json(json!({
@@ -249,7 +298,11 @@ pub(crate) async fn recover(
     request: HttpRequest,
     body: web::Json<StatusChange>,
 ) -> HttpResponse {
-    let action = if body.action == "recover" { Some(Action::Recover) } else { None };
+    let action = if body.action == "recover" {
+        Some(Action::Recover)
+    } else {
+        None
+    };
     change(&sim, &request, Vec::new(), action).await
 }
 
@@ -268,20 +321,38 @@ fn action(query: &HashMap<String, String>) -> Option<Action> {
     }
 }
 
-async fn change(sim: &Sim, request: &HttpRequest, file_ids: Vec<String>, action: Option<Action>) -> HttpResponse {
-    let endpoint = Endpoint { target: Target::ChangeRecordings, category: Category::Light, scopes: CHANGE };
+async fn change(
+    sim: &Sim,
+    request: &HttpRequest,
+    file_ids: Vec<String>,
+    action: Option<Action>,
+) -> HttpResponse {
+    let endpoint = Endpoint {
+        target: Target::ChangeRecordings,
+        category: Category::Light,
+        scopes: CHANGE,
+    };
     let meeting = named(sim, request);
     let uuid = meeting.as_ref().map(|it| it.uuid.clone());
     sim.call(request, endpoint, uuid.as_deref(), async |caller| {
         let uuid = visible(sim, caller, meeting)?.uuid;
-        let selection = FileSelection { file_ids, ..FileSelection::default() };
+        let selection = FileSelection {
+            file_ids,
+            ..FileSelection::default()
+        };
         let done = match action {
             Some(Action::Trash) => sim.trash_files(&uuid, &selection).await,
             Some(Action::Delete) => sim.delete_files(&uuid, &selection).await,
             Some(Action::Recover) => sim.recover_files(&uuid, &selection).await,
-            None => return Err(ApiError::invalid_field("action", "must be trash, delete or recover")),
+            None => {
+                return Err(ApiError::invalid_field(
+                    "action",
+                    "must be trash, delete or recover",
+                ));
+            }
         };
-        done.map(|_| HttpResponse::NoContent().finish()).map_err(|_| ApiError::no_recording())
+        done.map(|_| HttpResponse::NoContent().finish())
+            .map_err(|_| ApiError::no_recording())
     })
     .await
 }

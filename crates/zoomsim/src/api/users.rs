@@ -10,8 +10,28 @@ use crate::sim::Sim;
 use crate::webhook::recording_payload::zoom_time;
 
 /// Fields that Zoom always sends, and that are empty for most users.
-const EMPTY_TEXTS: [&str; 13] = ["vanity_url", "location", "dept", "company", "job_title", "cost_center", "manager", "cms_user_id", "employee_unique_id", "phone_country", "phone_number", "pic_url", "pronouns"];
-const EMPTY_LISTS: [&str; 5] = ["group_ids", "division_ids", "im_group_ids", "custom_attributes", "license_info_list"];
+const EMPTY_TEXTS: [&str; 13] = [
+    "vanity_url",
+    "location",
+    "dept",
+    "company",
+    "job_title",
+    "cost_center",
+    "manager",
+    "cms_user_id",
+    "employee_unique_id",
+    "phone_country",
+    "phone_number",
+    "pic_url",
+    "pronouns",
+];
+const EMPTY_LISTS: [&str; 5] = [
+    "group_ids",
+    "division_ids",
+    "im_group_ids",
+    "custom_attributes",
+    "license_info_list",
+];
 
 /// `GET /users/me` and `GET /users/{id}`.
 pub(crate) async fn user(sim: web::Data<Sim>, request: HttpRequest) -> HttpResponse {
@@ -33,7 +53,9 @@ fn body(sim: &Sim, user: &User) -> serde_json::Value {
         Role::Admin => ("1", "Admin"),
         Role::Member => ("2", "Member"),
     };
-    let number = user.id.bytes().fold(7u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    let number = user.id.bytes().fold(7u64, |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(u64::from(byte))
+    });
     let pmi = 1_000_000_000 + number % 8_000_000_000;
     let mut body = json!({
         "id": user.id,

@@ -27,7 +27,11 @@ impl Sim {
             name: new.name.unwrap_or_else(|| "Test app".to_owned()),
             usage: new.usage,
             redirect_uris: new.redirect_uris,
-            scopes: if new.scopes.is_empty() { default_scopes(new.usage) } else { new.scopes },
+            scopes: if new.scopes.is_empty() {
+                default_scopes(new.usage)
+            } else {
+                new.scopes
+            },
             subscriptions: Vec::new(),
             client_id: client_id.clone(),
         };
@@ -49,7 +53,8 @@ impl Sim {
 
     /// One app.
     pub fn app(&self, client_id: &str) -> Result<App, ControlError> {
-        self.read(|state| state.apps.get(client_id).cloned()).ok_or(ControlError::UnknownApp)
+        self.read(|state| state.apps.get(client_id).cloned())
+            .ok_or(ControlError::UnknownApp)
     }
 
     /// Removes an app with its subscriptions and grants; no event is sent.
@@ -78,10 +83,14 @@ impl Sim {
 
     /// Challenges a saved subscription now; success enables a disabled one again.
     pub async fn validate_subscription(&self, id: &str) -> Result<Subscription, ControlError> {
-        self.challenge_saved(id).await.ok_or(ControlError::UnknownSubscription)??;
+        self.challenge_saved(id)
+            .await
+            .ok_or(ControlError::UnknownSubscription)??;
         let next = self.next_challenge(self.now());
         self.update(|state| {
-            let it = state.subscription_mut(id).ok_or(ControlError::UnknownSubscription)?;
+            let it = state
+                .subscription_mut(id)
+                .ok_or(ControlError::UnknownSubscription)?;
             it.enabled = true;
             it.next_challenge_at = next;
             Ok(it.clone())
@@ -91,8 +100,13 @@ impl Sim {
     /// Removes an event subscription.
     pub fn delete_subscription(&self, id: &str) -> Result<(), ControlError> {
         self.update(|state| {
-            let app = state.apps.values_mut().find(|app| app.subscriptions.iter().any(|it| it.id == id));
-            app.ok_or(ControlError::UnknownSubscription)?.subscriptions.retain(|it| it.id != id);
+            let app = state
+                .apps
+                .values_mut()
+                .find(|app| app.subscriptions.iter().any(|it| it.id == id));
+            app.ok_or(ControlError::UnknownSubscription)?
+                .subscriptions
+                .retain(|it| it.id != id);
             Ok(())
         })
     }
@@ -123,7 +137,9 @@ impl Sim {
     /// Ends the install and every token of it.
     pub(crate) fn end_grant(&self, client_id: &str, user_id: &str) {
         self.update(|state| {
-            state.grants.retain(|grant| !(grant.client_id == client_id && grant.user_id == user_id));
+            state
+                .grants
+                .retain(|grant| !(grant.client_id == client_id && grant.user_id == user_id));
             state.end_tokens(client_id, user_id, Ended::Revoked);
         });
     }
@@ -137,7 +153,11 @@ impl Sim {
         if new.validate {
             self.challenge(&new.url, &secret_token).await?;
         }
-        let events = if new.events.is_empty() { EVENTS.iter().map(|name| (*name).to_owned()).collect() } else { new.events };
+        let events = if new.events.is_empty() {
+            EVENTS.iter().map(|name| (*name).to_owned()).collect()
+        } else {
+            new.events
+        };
         Ok(Subscription {
             id: random::short_id(self.rng()),
             url: new.url,

@@ -41,7 +41,9 @@ impl Sim {
         let query = actix_web::web::Query::<AuthorizeQuery>::from_query(query)
             .map_err(|_| ControlError::Invalid("that is no authorize URL".to_owned()))?
             .into_inner();
-        let request = self.check_authorize(&query).map_err(|refusal| ControlError::Invalid(refusal.to_string()))?;
+        let request = self
+            .check_authorize(&query)
+            .map_err(|refusal| ControlError::Invalid(refusal.to_string()))?;
         self.decide(&request, &order.user_id, order.decision)
     }
 }

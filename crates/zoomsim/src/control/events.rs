@@ -58,46 +58,87 @@ impl Sim {
         let event = order.event;
         let body = order.raw_body.or_else(|| order.body.map(|json| json.to_string()));
         if let Some(body) = body {
-            return Ok(Occasion::Raw { event, user_id: order.user_id, body });
+            return Ok(Occasion::Raw {
+                event,
+                user_id: order.user_id,
+                body,
+            });
         }
         let meeting = || {
-            let uuid = order.meeting_uuid.as_deref().ok_or_else(|| missing("meeting_uuid"))?;
+            let uuid = order
+                .meeting_uuid
+                .as_deref()
+                .ok_or_else(|| missing("meeting_uuid"))?;
             self.meeting(uuid)
         };
         let user = || self.user(order.user_id.as_deref().ok_or_else(|| missing("user_id"))?);
         Ok(match event.as_str() {
-            "recording.completed" | "recording.transcript_completed" | "recording.trashed" | "recording.deleted"
+            "recording.completed"
+            | "recording.transcript_completed"
+            | "recording.trashed"
+            | "recording.deleted"
             | "recording.recovered" => {
                 let meeting = meeting()?;
                 let all = || meeting.files.iter().map(|file| file.id.clone()).collect();
-                let file_ids = if order.file_ids.is_empty() { all() } else { order.file_ids };
+                let file_ids = if order.file_ids.is_empty() {
+                    all()
+                } else {
+                    order.file_ids
+                };
                 let by_somebody = !event.ends_with("completed");
                 let operator_id = by_somebody.then_some(meeting.host_id);
-                Occasion::Recording { event, meeting_uuid: meeting.uuid, file_ids, operator_id }
+                Occasion::Recording {
+                    event,
+                    meeting_uuid: meeting.uuid,
+                    file_ids,
+                    operator_id,
+                }
             }
             "recording.started" | "recording.paused" | "recording.resumed" | "recording.stopped" => {
-                Occasion::Progress { event, meeting_uuid: meeting()?.uuid }
+                Occasion::Progress {
+                    event,
+                    meeting_uuid: meeting()?.uuid,
+                }
             }
             "recording.renamed" => {
                 let meeting = meeting()?;
                 let old_topic = order.old_topic.unwrap_or_else(|| "Old title".to_owned());
-                Occasion::Renamed { meeting_uuid: meeting.uuid, old_topic }
+                Occasion::Renamed {
+                    meeting_uuid: meeting.uuid,
+                    old_topic,
+                }
             }
             "recording.batch_trashed" | "recording.batch_deleted" | "recording.batch_recovered" => {
-                let uuids: Vec<String> = order.meeting_uuid.into_iter().chain(order.meeting_uuids).collect();
+                let uuids: Vec<String> = order
+                    .meeting_uuid
+                    .into_iter()
+                    .chain(order.meeting_uuids)
+                    .collect();
                 let first = uuids.first().ok_or_else(|| missing("meeting_uuids"))?;
                 let host_id = self.meeting(first)?.host_id;
-                Occasion::Batch { event, host_id, meeting_uuids: uuids }
+                Occasion::Batch {
+                    event,
+                    host_id,
+                    meeting_uuids: uuids,
+                }
             }
-            "meeting.ended" => Occasion::MeetingEnded { meeting_uuid: meeting()?.uuid },
-            "user.deactivated" | "user.deleted" | "user.disassociated" => {
-                Occasion::User { event, user_id: user()?.id }
-            }
+            "meeting.ended" => Occasion::MeetingEnded {
+                meeting_uuid: meeting()?.uuid,
+            },
+            "user.deactivated" | "user.deleted" | "user.disassociated" => Occasion::User {
+                event,
+                user_id: user()?.id,
+            },
             "app_deauthorized" => {
                 let user = user()?;
                 let client_id = order.client_id.ok_or_else(|| missing("client_id"))?;
                 let at = self.now();
-                Occasion::Deauthorized { client_id, user_id: user.id, account_id: user.account_id, at }
+                Occasion::Deauthorized {
+                    client_id,
+                    user_id: user.id,
+                    account_id: user.account_id,
+                    at,
+                }
             }
             _ => {
                 let text = "the simulator cannot compose that event: give body or raw_body";

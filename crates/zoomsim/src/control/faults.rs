@@ -8,9 +8,15 @@ use crate::sim::Sim;
 impl Sim {
     /// Orders a fault.
     pub fn order_fault(&self, order: NewFault) -> Result<Fault, ControlError> {
-        order.check().map_err(|text| ControlError::Invalid(text.to_owned()))?;
+        order
+            .check()
+            .map_err(|text| ControlError::Invalid(text.to_owned()))?;
         Ok(self.update(|state| {
-            let fault = Fault { id: state.next_number(), remaining: order.times, order };
+            let fault = Fault {
+                id: state.next_number(),
+                remaining: order.times,
+                order,
+            };
             state.faults.push(fault.clone());
             fault
         }))
@@ -26,7 +32,11 @@ impl Sim {
         self.update(|state| {
             let before = state.faults.len();
             state.faults.retain(|fault| fault.id != id);
-            if state.faults.len() == before { Err(ControlError::UnknownFault) } else { Ok(()) }
+            if state.faults.len() == before {
+                Err(ControlError::UnknownFault)
+            } else {
+                Ok(())
+            }
         })
     }
 

@@ -15,7 +15,11 @@ impl Sim {
         let id = new.id.unwrap_or_else(|| random::short_id(rng));
         let first_name = new.first_name.unwrap_or_else(|| "Ada".to_owned());
         let last_name = new.last_name.unwrap_or_else(|| "Example".to_owned());
-        if new.api_url.as_deref().is_some_and(|url| url::Url::parse(url).is_err()) {
+        if new
+            .api_url
+            .as_deref()
+            .is_some_and(|url| url::Url::parse(url).is_err())
+        {
             return Err(ControlError::Invalid("api_url is not a URL".to_owned()));
         }
         let email = new.email.unwrap_or_else(|| {
@@ -51,7 +55,8 @@ impl Sim {
 
     /// One user.
     pub fn user(&self, id: &str) -> Result<User, ControlError> {
-        self.read(|state| state.users.get(id).cloned()).ok_or(ControlError::UnknownUser)
+        self.read(|state| state.users.get(id).cloned())
+            .ok_or(ControlError::UnknownUser)
     }
 
     /// Deactivates or deletes a user: her tokens stop working (code 4735), and `user.deactivated` or `user.deleted`
@@ -62,15 +67,30 @@ impl Sim {
         status: UserStatus,
     ) -> Result<Vec<crate::WebhookDelivery>, ControlError> {
         self.update(|state| {
-            state.users.get_mut(id).map(|user| user.status = status).ok_or(ControlError::UnknownUser)
+            state
+                .users
+                .get_mut(id)
+                .map(|user| user.status = status)
+                .ok_or(ControlError::UnknownUser)
         })?;
         let event = match status {
             UserStatus::Active => return Ok(Vec::new()),
             UserStatus::Inactive => "user.deactivated",
             UserStatus::Deleted => "user.deleted",
         };
-        let occasion = Occasion::User { event: event.to_owned(), user_id: id.to_owned() };
-        Ok(self.publish(occasion, Manner { audience: Audience::Installed, ..Manner::default() }).await)
+        let occasion = Occasion::User {
+            event: event.to_owned(),
+            user_id: id.to_owned(),
+        };
+        Ok(self
+            .publish(
+                occasion,
+                Manner {
+                    audience: Audience::Installed,
+                    ..Manner::default()
+                },
+            )
+            .await)
     }
 
     /// Forgets everything: apps, people, meetings, tokens, log and faults; the clock goes back to its base.

@@ -73,7 +73,8 @@ impl Sim {
 
     /// One meeting instance.
     pub fn meeting(&self, uuid: &str) -> Result<Meeting, ControlError> {
-        self.read(|state| state.meetings.get(uuid).cloned()).ok_or(ControlError::UnknownMeeting)
+        self.read(|state| state.meetings.get(uuid).cloned())
+            .ok_or(ControlError::UnknownMeeting)
     }
 
     /// Records: adds files, still processing, to a meeting that exists or to a new one. No event is sent; a second
@@ -87,7 +88,9 @@ impl Sim {
                 self.create_meeting(meeting)?.uuid
             }
             _ => {
-                return Err(ControlError::Invalid("give either meeting_uuid or meeting".to_owned()));
+                return Err(ControlError::Invalid(
+                    "give either meeting_uuid or meeting".to_owned(),
+                ));
             }
         };
         let files = whole(&new.files);
@@ -95,11 +98,19 @@ impl Sim {
         let meeting = self.meeting(&uuid)?;
         let files: Vec<RecordingFile> = files.into_iter().map(|file| self.file(&meeting, file)).collect();
         self.update(|state| {
-            let taken = |id: &str| state.meetings.values().any(|it| it.files.iter().any(|file| file.id == id));
+            let taken = |id: &str| {
+                state
+                    .meetings
+                    .values()
+                    .any(|it| it.files.iter().any(|file| file.id == id))
+            };
             if files.iter().any(|file| taken(&file.id)) {
                 return Err(ControlError::Taken("a file's id"));
             }
-            let meeting = state.meetings.get_mut(&uuid).ok_or(ControlError::UnknownMeeting)?;
+            let meeting = state
+                .meetings
+                .get_mut(&uuid)
+                .ok_or(ControlError::UnknownMeeting)?;
             meeting.files.extend(files);
             Ok(meeting.clone())
         })
@@ -112,7 +123,10 @@ impl Sim {
         uuid: &str,
         selection: &FileSelection,
     ) -> Result<Vec<WebhookDelivery>, ControlError> {
-        self.finish(uuid, selection, "recording.completed", |kind| kind != FileKind::Transcript).await
+        self.finish(uuid, selection, "recording.completed", |kind| {
+            kind != FileKind::Transcript
+        })
+        .await
     }
 
     /// Ends processing of the transcripts, and sends `recording.transcript_completed`.
@@ -121,7 +135,10 @@ impl Sim {
         uuid: &str,
         selection: &FileSelection,
     ) -> Result<Vec<WebhookDelivery>, ControlError> {
-        self.finish(uuid, selection, "recording.transcript_completed", |kind| kind == FileKind::Transcript).await
+        self.finish(uuid, selection, "recording.transcript_completed", |kind| {
+            kind == FileKind::Transcript
+        })
+        .await
     }
 
     async fn finish(
@@ -134,13 +151,25 @@ impl Sim {
         let chosen = self.update(|state| {
             let meeting = state.meetings.get_mut(uuid).ok_or(ControlError::UnknownMeeting)?;
             let wanted = |file: &RecordingFile| {
-                if selection.file_ids.is_empty() { fits(file.kind) } else { selection.file_ids.contains(&file.id) }
+                if selection.file_ids.is_empty() {
+                    fits(file.kind)
+                } else {
+                    selection.file_ids.contains(&file.id)
+                }
             };
             let in_state = |meeting: &Meeting, wished: FileState| -> Vec<String> {
-                meeting.files_in(wished).filter(|file| wanted(file)).map(|file| file.id.clone()).collect()
+                meeting
+                    .files_in(wished)
+                    .filter(|file| wanted(file))
+                    .map(|file| file.id.clone())
+                    .collect()
             };
             let fresh = in_state(meeting, FileState::Processing);
-            let chosen = if fresh.is_empty() { in_state(meeting, FileState::Completed) } else { fresh };
+            let chosen = if fresh.is_empty() {
+                in_state(meeting, FileState::Completed)
+            } else {
+                fresh
+            };
             for file in meeting.files.iter_mut().filter(|file| chosen.contains(&file.id)) {
                 file.state = FileState::Completed;
             }
@@ -155,7 +184,14 @@ impl Sim {
         uuid: &str,
         selection: &FileSelection,
     ) -> Result<Vec<WebhookDelivery>, ControlError> {
-        self.change(uuid, selection, "recording.trashed", &[FileState::Completed], FileState::Trashed).await
+        self.change(
+            uuid,
+            selection,
+            "recording.trashed",
+            &[FileState::Completed],
+            FileState::Trashed,
+        )
+        .await
     }
 
     /// Deletes files for good; sends `recording.deleted`.
@@ -165,7 +201,8 @@ impl Sim {
         selection: &FileSelection,
     ) -> Result<Vec<WebhookDelivery>, ControlError> {
         let from = [FileState::Completed, FileState::Trashed];
-        self.change(uuid, selection, "recording.deleted", &from, FileState::Deleted).await
+        self.change(uuid, selection, "recording.deleted", &from, FileState::Deleted)
+            .await
     }
 
     /// Takes files out of the trash; sends `recording.recovered`.
@@ -174,7 +211,14 @@ impl Sim {
         uuid: &str,
         selection: &FileSelection,
     ) -> Result<Vec<WebhookDelivery>, ControlError> {
-        self.change(uuid, selection, "recording.recovered", &[FileState::Trashed], FileState::Completed).await
+        self.change(
+            uuid,
+            selection,
+            "recording.recovered",
+            &[FileState::Trashed],
+            FileState::Completed,
+        )
+        .await
     }
 
     async fn change(
@@ -208,17 +252,34 @@ impl Sim {
         audience: Audience,
     ) -> Result<Vec<WebhookDelivery>, ControlError> {
         if file_ids.is_empty() {
-            return Err(ControlError::Invalid(format!("the recording has no file for {event}")));
+            return Err(ControlError::Invalid(format!(
+                "the recording has no file for {event}"
+            )));
         }
-        let by_somebody = matches!(event, "recording.trashed" | "recording.deleted" | "recording.recovered");
-        let operator_id = if by_somebody { Some(self.meeting(uuid)?.host_id) } else { None };
+        let by_somebody = matches!(
+            event,
+            "recording.trashed" | "recording.deleted" | "recording.recovered"
+        );
+        let operator_id = if by_somebody {
+            Some(self.meeting(uuid)?.host_id)
+        } else {
+            None
+        };
         let occasion = Occasion::Recording {
             event: event.to_owned(),
             meeting_uuid: uuid.to_owned(),
             file_ids,
             operator_id,
         };
-        Ok(self.publish(occasion, Manner { audience, ..Manner::default() }).await)
+        Ok(self
+            .publish(
+                occasion,
+                Manner {
+                    audience,
+                    ..Manner::default()
+                },
+            )
+            .await)
     }
 
     /// The SHA-256 of every file of a recording, as it is served now.
@@ -260,9 +321,13 @@ impl Sim {
         RecordingFile {
             id: new.id.unwrap_or_else(|| random::uuid_text(self.rng())),
             kind: new.kind,
-            recording_type: new.recording_type.unwrap_or_else(|| new.kind.recording_type().to_owned()),
+            recording_type: new
+                .recording_type
+                .unwrap_or_else(|| new.kind.recording_type().to_owned()),
             size_bytes: new.size_bytes.unwrap_or(DEFAULT_BYTES),
-            seed: new.seed.unwrap_or_else(|| u64::from(u32::from_le_bytes(random_bytes(self.rng())))),
+            seed: new
+                .seed
+                .unwrap_or_else(|| u64::from(u32::from_le_bytes(random_bytes(self.rng())))),
             variant: 0,
             state: FileState::Processing,
             content_length: new.content_length.unwrap_or(true),
@@ -280,13 +345,23 @@ fn whole(files: &[NewFile]) -> Vec<NewFile> {
     if !files.is_empty() {
         return files.to_vec();
     }
-    let plain = |kind| NewFile { size_bytes: None, seed: None, ..NewFile::new(kind, 0, 0) };
-    [FileKind::Mp4, FileKind::M4a, FileKind::Transcript].map(plain).into()
+    let plain = |kind| NewFile {
+        size_bytes: None,
+        seed: None,
+        ..NewFile::new(kind, 0, 0)
+    };
+    [FileKind::Mp4, FileKind::M4a, FileKind::Transcript]
+        .map(plain)
+        .into()
 }
 
 fn check(file: &NewFile) -> Result<(), ControlError> {
     let size = file.size_bytes.unwrap_or(DEFAULT_BYTES);
     let fits = Media::new(file.kind, size, 0).is_some();
     let text = || format!("{size} bytes are too few for a {} file", file.kind.file_type());
-    if fits { Ok(()) } else { Err(ControlError::Invalid(text())) }
+    if fits {
+        Ok(())
+    } else {
+        Err(ControlError::Invalid(text()))
+    }
 }

@@ -7,8 +7,22 @@ use bytes::Bytes;
 use crate::media::{CHUNK, Noise};
 
 const WORDS: [&str; 16] = [
-    "agenda", "budget", "customer", "decision", "estimate", "follow-up", "goal", "handover", "invoice", "journey",
-    "kickoff", "launch", "meeting", "next", "outlook", "plan",
+    "agenda",
+    "budget",
+    "customer",
+    "decision",
+    "estimate",
+    "follow-up",
+    "goal",
+    "handover",
+    "invoice",
+    "journey",
+    "kickoff",
+    "launch",
+    "meeting",
+    "next",
+    "outlook",
+    "plan",
 ];
 const PEOPLE: [&str; 4] = ["Ada Example", "Bela Example", "Cleo Example", "Dov Example"];
 
@@ -69,5 +83,10 @@ fn pick(bits: u64, of: usize) -> usize {
 }
 
 fn clock(seconds: u64) -> String {
-    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    format!(
+        "{:02}:{:02}:{:02}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
 }

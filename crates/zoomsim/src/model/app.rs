@@ -99,7 +99,12 @@ fn yes() -> bool {
 impl NewSubscription {
     /// All events to this URL, signed with this secret token, challenged on save.
     pub fn new(url: Url, secret_token: &str) -> Self {
-        Self { url, secret_token: Some(secret_token.to_owned()), events: Vec::new(), validate: true }
+        Self {
+            url,
+            secret_token: Some(secret_token.to_owned()),
+            events: Vec::new(),
+            validate: true,
+        }
     }
 
     /// Saved without the challenge, for receivers that are not up yet.

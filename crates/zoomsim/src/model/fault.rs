@@ -174,7 +174,16 @@ pub struct NewFault {
 impl NewFault {
     /// This fault there, once, for everybody.
     pub fn once(target: Target, fault: FaultKind) -> Self {
-        Self { target, fault, times: 1, client_id: None, user_id: None, meeting_uuid: None, file_id: None, event: None }
+        Self {
+            target,
+            fault,
+            times: 1,
+            client_id: None,
+            user_id: None,
+            meeting_uuid: None,
+            file_id: None,
+            event: None,
+        }
     }
 
     /// So many times.
@@ -231,13 +240,17 @@ pub(crate) struct About<'a> {
 impl Fault {
     pub(crate) fn strikes(&self, target: Target, about: &About<'_>) -> bool {
         let order = &self.order;
-        let wants = |wanted: Option<&String>, is: Option<&str>| wanted.is_none_or(|wanted| is == Some(wanted));
+        let wants =
+            |wanted: Option<&String>, is: Option<&str>| wanted.is_none_or(|wanted| is == Some(wanted));
         order.target == target
             && wants(order.client_id.as_ref(), about.client_id)
             && wants(order.user_id.as_ref(), about.user_id)
             && wants(order.meeting_uuid.as_ref(), about.meeting_uuid)
             && wants(order.event.as_ref(), about.event)
-            && order.file_id.as_ref().is_none_or(|id| about.file_ids.contains(id))
+            && order
+                .file_id
+                .as_ref()
+                .is_none_or(|id| about.file_ids.contains(id))
     }
 }
 
@@ -258,13 +271,18 @@ impl NewFault {
         }
         let of_bodies = matches!(
             self.fault,
-            FaultKind::Truncated { .. } | FaultKind::Stalled { .. } | FaultKind::NoContentLength
-                | FaultKind::BearerDemanded | FaultKind::BearerRefused
+            FaultKind::Truncated { .. }
+                | FaultKind::Stalled { .. }
+                | FaultKind::NoContentLength
+                | FaultKind::BearerDemanded
+                | FaultKind::BearerRefused
         );
         if of_bodies && self.target != Target::Media {
             return Err("faults of a download's body are for the target media, which serves it");
         }
-        if matches!(self.fault, FaultKind::HtmlPage) && !matches!(self.target, Target::Download | Target::Media) {
+        if matches!(self.fault, FaultKind::HtmlPage)
+            && !matches!(self.target, Target::Download | Target::Media)
+        {
             return Err("an HTML page is for the targets download and media");
         }
         if matches!(self.fault, FaultKind::InvalidGrant) && self.target != Target::Token {

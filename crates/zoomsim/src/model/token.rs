@@ -96,7 +96,7 @@ pub(crate) struct TokenClaims {
     pub aid: String,
 }
 
-/// Claims of a `download_token` or `download_access_token` (platform: download_token).
+/// Claims of a `download_token` or `download_access_token` (platform: `download_token`).
 #[derive(Serialize, Deserialize)]
 pub(crate) struct DownloadClaims {
     pub iss: String,

@@ -12,8 +12,8 @@ use crate::model::app::{App, Usage};
 use crate::model::token::{ChallengeMethod, Code, CodeChallenge};
 use crate::model::user::{User, UserStatus};
 use crate::random;
-use crate::sim::Sim;
 use crate::signing;
+use crate::sim::Sim;
 
 /// Life of an authorization code.
 const CODE_MINUTES: i64 = 5;
@@ -50,14 +50,21 @@ pub(crate) struct AuthorizeRefusal {
 
 impl Sim {
     /// Checks everything before a user is asked.
-    pub(crate) fn check_authorize(&self, query: &AuthorizeQuery) -> Result<AuthorizeRequest, AuthorizeRefusal> {
+    pub(crate) fn check_authorize(
+        &self,
+        query: &AuthorizeQuery,
+    ) -> Result<AuthorizeRequest, AuthorizeRefusal> {
         let refuse = |code, message| Err(AuthorizeRefusal { code, message });
         let client_id = query.client_id.as_deref().unwrap_or_default();
         let Some(app) = self.read(|state| state.apps.get(client_id).cloned()) else {
             return refuse(4702, "Invalid client_id");
         };
         let text = query.redirect_uri.clone().unwrap_or_default();
-        let registered = app.redirect_uris.contains(&text).then(|| Url::parse(&text).ok()).flatten();
+        let registered = app
+            .redirect_uris
+            .contains(&text)
+            .then(|| Url::parse(&text).ok())
+            .flatten();
         let Some(redirect_uri) = registered else {
             return refuse(4700, "Invalid redirect url");
         };
@@ -66,20 +73,35 @@ impl Sim {
         }
         let challenge = match (&query.code_challenge, query.code_challenge_method.as_deref()) {
             (None, _) => None,
-            (Some(value), Some("S256")) => Some(CodeChallenge { value: value.clone(), method: ChallengeMethod::S256 }),
+            (Some(value), Some("S256")) => Some(CodeChallenge {
+                value: value.clone(),
+                method: ChallengeMethod::S256,
+            }),
             // Zoom takes a missing method for plain (platform: authorize request; RFC 7636, section 4.3).
-            (Some(value), None | Some("plain")) => {
-                Some(CodeChallenge { value: value.clone(), method: ChallengeMethod::Plain })
-            }
+            (Some(value), None | Some("plain")) => Some(CodeChallenge {
+                value: value.clone(),
+                method: ChallengeMethod::Plain,
+            }),
             (Some(_), Some(_)) => return refuse(4700, "Invalid code challenge method"),
         };
-        Ok(AuthorizeRequest { app, redirect_uri, redirect_text: text, state: query.state.clone(), challenge })
+        Ok(AuthorizeRequest {
+            app,
+            redirect_uri,
+            redirect_text: text,
+            state: query.state.clone(),
+            challenge,
+        })
     }
 
     /// Who may consent: active users, and for admin-managed apps administrators.
     pub(crate) fn may_consent(&self, app: &App) -> Vec<User> {
-        let users = self.users().into_iter().filter(|user| user.status == UserStatus::Active);
-        users.filter(|user| app.usage == Usage::UserManaged || user.role.is_admin()).collect()
+        let users = self
+            .users()
+            .into_iter()
+            .filter(|user| user.status == UserStatus::Active);
+        users
+            .filter(|user| app.usage == Usage::UserManaged || user.role.is_admin())
+            .collect()
     }
 
     /// Carries out the choice, and gives the URL to send the browser to.
@@ -95,9 +117,13 @@ impl Sim {
                 back.query_pairs_mut().append_pair("error", "access_denied");
             }
             Decision::Allow => {
-                let user = self.may_consent(&request.app).into_iter().find(|user| user.id == user_id);
+                let user = self
+                    .may_consent(&request.app)
+                    .into_iter()
+                    .find(|user| user.id == user_id);
                 let user = user.ok_or(ControlError::UnknownUser)?;
-                back.query_pairs_mut().append_pair("code", &self.issue_code(request, user.id));
+                back.query_pairs_mut()
+                    .append_pair("code", &self.issue_code(request, user.id));
             }
         }
         if let Some(state) = &request.state {
@@ -107,7 +133,11 @@ impl Sim {
     }
 
     fn issue_code(&self, request: &AuthorizeRequest, user_id: String) -> String {
-        let text = format!("{}_{}", random::short_id(self.rng()), random::short_id(self.rng()));
+        let text = format!(
+            "{}_{}",
+            random::short_id(self.rng()),
+            random::short_id(self.rng())
+        );
         let code = Code {
             client_id: request.app.client_id.clone(),
             user_id,
@@ -125,9 +155,10 @@ impl CodeChallenge {
     pub(crate) fn is_met_by(&self, verifier: &str) -> bool {
         match self.method {
             ChallengeMethod::Plain => signing::same(&self.value, verifier),
-            ChallengeMethod::S256 => {
-                signing::same(&self.value, &URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes())))
-            }
+            ChallengeMethod::S256 => signing::same(
+                &self.value,
+                &URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes())),
+            ),
         }
     }
 }
@@ -148,7 +179,10 @@ mod tests {
 
     #[test]
     fn plain_compares_the_text() {
-        let challenge = CodeChallenge { value: "abc".into(), method: ChallengeMethod::Plain };
+        let challenge = CodeChallenge {
+            value: "abc".into(),
+            method: ChallengeMethod::Plain,
+        };
         assert!(challenge.is_met_by("abc"));
         assert!(!challenge.is_met_by("abd"));
     }

@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::model::app::App;
-use crate::sim::Sim;
 use crate::signing;
+use crate::sim::Sim;
 
 /// An error of the token endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,8 +28,10 @@ impl TokenError {
     pub(crate) const VERIFIER: Self = Self::new("invalid_grant", "Invalid code verifier");
     pub(crate) const GRANT_TYPE: Self = Self::new("unsupported_grant_type", "unsupported grant type");
     pub(crate) const NO_GRANT_TYPE: Self = Self::new("invalid_request", "Missing grant type");
-    pub(crate) const TOKEN_IN_QUERY: Self =
-        Self::new("invalid_request", "Tokens are not supported as query parameter string.");
+    pub(crate) const TOKEN_IN_QUERY: Self = Self::new(
+        "invalid_request",
+        "Tokens are not supported as query parameter string.",
+    );
 
     const fn new(error: &'static str, reason: &'static str) -> Self {
         Self { error, reason }
@@ -48,7 +50,8 @@ impl Sim {
         basic(headers)
             .and_then(|(id, secret)| {
                 // RFC 6749, section 2.3.1, form-encodes both parts before joining; Zoom's samples do not. Both do.
-                self.app_of(&id, &secret).or_else(|| self.app_of(&form_decoded(&id), &form_decoded(&secret)))
+                self.app_of(&id, &secret)
+                    .or_else(|| self.app_of(&form_decoded(&id), &form_decoded(&secret)))
             })
             .ok_or(TokenError::INVALID_CLIENT)
     }
@@ -65,10 +68,13 @@ fn basic(headers: &HeaderMap) -> Option<(String, String)> {
         return None;
     }
     let text = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
-    text.split_once(':').map(|(id, secret)| (id.to_owned(), secret.to_owned()))
+    text.split_once(':')
+        .map(|(id, secret)| (id.to_owned(), secret.to_owned()))
 }
 
 fn form_decoded(text: &str) -> String {
     let pair = format!("v={text}");
-    url::form_urlencoded::parse(pair.as_bytes()).next().map_or_else(String::new, |(_, value)| value.into_owned())
+    url::form_urlencoded::parse(pair.as_bytes())
+        .next()
+        .map_or_else(String::new, |(_, value)| value.into_owned())
 }

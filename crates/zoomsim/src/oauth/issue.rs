@@ -8,8 +8,8 @@ use crate::model::app::App;
 use crate::model::token::{AccessToken, Ended, Grant, RefreshToken, TokenClaims};
 use crate::model::user::User;
 use crate::random;
-use crate::sim::Sim;
 use crate::signing;
+use crate::sim::Sim;
 use crate::state::State;
 
 /// Life of an access token. Zoom's answers say 3599 or 3600.
@@ -59,7 +59,9 @@ impl Sim {
     /// Records the install and issues its first pair; the same user's earlier tokens end (code 4741).
     pub(crate) fn authorize(&self, state: &mut State, app: &App, user: &User) -> TokenAnswer {
         state.end_tokens(&app.client_id, &user.id, Ended::Revoked);
-        state.grants.retain(|it| !(it.client_id == app.client_id && it.user_id == user.id));
+        state
+            .grants
+            .retain(|it| !(it.client_id == app.client_id && it.user_id == user.id));
         state.grants.push(Grant {
             client_id: app.client_id.clone(),
             user_id: user.id.clone(),
@@ -71,7 +73,13 @@ impl Sim {
     }
 
     /// Issues an access and a refresh token. Earlier access tokens live on until they expire.
-    pub(crate) fn issue_pair(&self, state: &mut State, app: &App, user: &User, scopes: &[String]) -> TokenAnswer {
+    pub(crate) fn issue_pair(
+        &self,
+        state: &mut State,
+        app: &App,
+        user: &User,
+        scopes: &[String],
+    ) -> TokenAnswer {
         let now = self.now();
         state.prune(now);
         let expires_at = now + TimeDelta::seconds(ACCESS_SECONDS);
@@ -106,7 +114,10 @@ impl Sim {
             refresh_token: Some(refresh),
             expires_in: ACCESS_SECONDS,
             scope: scopes.join(" "),
-            api_url: user.api_url.clone().unwrap_or_else(|| self.0.urls.base_text().to_owned()),
+            api_url: user
+                .api_url
+                .clone()
+                .unwrap_or_else(|| self.0.urls.base_text().to_owned()),
         }
     }
 
@@ -163,7 +174,7 @@ impl Sim {
             nbf: now,
             exp: expires_at.timestamp(),
             iat: now,
-            aid: user.map(|it| it.account_id.clone()).unwrap_or_else(|| random::short_id(self.rng())),
+            aid: user.map_or_else(|| random::short_id(self.rng()), |it| it.account_id.clone()),
         };
         signing::jwt(state.key(), &random::uuid_text(self.rng()), &claims)
     }

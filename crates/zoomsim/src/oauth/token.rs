@@ -37,10 +37,18 @@ pub(crate) async fn token(
     let mut fields = query.into_inner();
     fields.extend(form.map(web::Form::into_inner).unwrap_or_default());
     let user_id = sim.read(|state| owner(state, &fields));
-    let about = About { client_id: Some(&app.client_id), user_id: user_id.as_deref(), ..About::default() };
-    faults::around(&sim, &request, Target::Token, &about, async || match sim.grant(&app, &fields) {
-        Ok(answer) => HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(answer),
-        Err(error) => error.response(),
+    let about = About {
+        client_id: Some(&app.client_id),
+        user_id: user_id.as_deref(),
+        ..About::default()
+    };
+    faults::around(&sim, &request, Target::Token, &about, async || {
+        match sim.grant(&app, &fields) {
+            Ok(answer) => HttpResponse::Ok()
+                .insert_header((CACHE_CONTROL, "no-store"))
+                .json(answer),
+            Err(error) => error.response(),
+        }
     })
     .await
 }
@@ -55,15 +63,31 @@ pub(crate) async fn revoke(
         Ok(app) => app,
         Err(error) => return error.response(),
     };
-    let token = form.and_then(|form| form.get("token").cloned()).unwrap_or_default();
+    let token = form
+        .and_then(|form| form.get("token").cloned())
+        .unwrap_or_default();
     let user_id = sim.read(|state| {
-        let access = state.access_tokens.get(&token).filter(|it| it.client_id == app.client_id);
-        let refresh = state.refresh_tokens.get(&token).filter(|it| it.client_id == app.client_id);
-        access.and_then(|it| it.user_id.clone()).or_else(|| refresh.map(|it| it.user_id.clone()))
+        let access = state
+            .access_tokens
+            .get(&token)
+            .filter(|it| it.client_id == app.client_id);
+        let refresh = state
+            .refresh_tokens
+            .get(&token)
+            .filter(|it| it.client_id == app.client_id);
+        access
+            .and_then(|it| it.user_id.clone())
+            .or_else(|| refresh.map(|it| it.user_id.clone()))
     });
-    let about = About { client_id: Some(&app.client_id), user_id: user_id.as_deref(), ..About::default() };
+    let about = About {
+        client_id: Some(&app.client_id),
+        user_id: user_id.as_deref(),
+        ..About::default()
+    };
     faults::around(&sim, &request, Target::Revoke, &about, async || {
-        let Some(user_id) = &user_id else { return TokenError::DEAD_TOKEN.response() };
+        let Some(user_id) = &user_id else {
+            return TokenError::DEAD_TOKEN.response();
+        };
         sim.update(|state| state.end_tokens(&app.client_id, user_id, Ended::Revoked));
         HttpResponse::Ok().json(serde_json::json!({ "status": "success" }))
     })
@@ -72,8 +96,13 @@ pub(crate) async fn revoke(
 
 /// Whose code or refresh token this is, without using it up.
 fn owner(state: &State, fields: &Fields) -> Option<String> {
-    let code = fields.get("code").and_then(|code| state.codes.get(code)).map(|code| code.user_id.clone());
-    let refresh = fields.get("refresh_token").and_then(|token| state.refresh_tokens.get(token));
+    let code = fields
+        .get("code")
+        .and_then(|code| state.codes.get(code))
+        .map(|code| code.user_id.clone());
+    let refresh = fields
+        .get("refresh_token")
+        .and_then(|token| state.refresh_tokens.get(token));
     code.or_else(|| refresh.map(|token| token.user_id.clone()))
 }
 
@@ -91,7 +120,11 @@ impl Sim {
     /// RFC 6749, section 4.1.3, and RFC 7636, section 4.6. A code is used up by the first try of its own client.
     fn redeem(&self, state: &mut State, app: &App, fields: &Fields) -> Result<TokenAnswer, TokenError> {
         let text = fields.get("code").map(String::as_str).unwrap_or_default();
-        if state.codes.get(text).is_none_or(|code| code.client_id != app.client_id) {
+        if state
+            .codes
+            .get(text)
+            .is_none_or(|code| code.client_id != app.client_id)
+        {
             return Err(TokenError::BAD_CODE);
         }
         let code = state.codes.remove(text).ok_or(TokenError::BAD_CODE)?;
@@ -101,8 +134,14 @@ impl Sim {
         if fields.get("redirect_uri") != Some(&code.redirect_uri) {
             return Err(TokenError::REDIRECT);
         }
-        let verifier = fields.get("code_verifier").map(String::as_str).unwrap_or_default();
-        if code.challenge.is_some_and(|challenge| !challenge.is_met_by(verifier)) {
+        let verifier = fields
+            .get("code_verifier")
+            .map(String::as_str)
+            .unwrap_or_default();
+        if code
+            .challenge
+            .is_some_and(|challenge| !challenge.is_met_by(verifier))
+        {
             return Err(TokenError::VERIFIER);
         }
         let user = active(state, &code.user_id)?;
@@ -111,9 +150,15 @@ impl Sim {
 
     /// Rotation without grace: the old refresh token is dead the moment the new one exists.
     fn refresh(&self, state: &mut State, app: &App, fields: &Fields) -> Result<TokenAnswer, TokenError> {
-        let text = fields.get("refresh_token").map(String::as_str).unwrap_or_default();
+        let text = fields
+            .get("refresh_token")
+            .map(String::as_str)
+            .unwrap_or_default();
         let now = self.now();
-        let token = state.refresh_tokens.get_mut(text).filter(|token| token.client_id == app.client_id);
+        let token = state
+            .refresh_tokens
+            .get_mut(text)
+            .filter(|token| token.client_id == app.client_id);
         let token = token.ok_or(TokenError::DEAD_TOKEN)?;
         match token.ended {
             Some(Ended::Revoked) => return Err(TokenError::REVOKED),
@@ -131,6 +176,9 @@ impl Sim {
 }
 
 fn active(state: &State, user_id: &str) -> Result<User, TokenError> {
-    let user = state.users.get(user_id).filter(|user| user.status == UserStatus::Active);
+    let user = state
+        .users
+        .get(user_id)
+        .filter(|user| user.status == UserStatus::Active);
     user.cloned().ok_or(TokenError::NO_USER)
 }

@@ -37,7 +37,9 @@ pub(crate) async fn decide(sim: web::Data<Sim>, choice: web::Form<Choice>) -> Ht
     };
     let user_id = choice.user_id.as_deref().unwrap_or_default();
     match sim.decide(&request, user_id, choice.decision) {
-        Ok(to) => HttpResponse::Found().insert_header((LOCATION, to.as_str())).finish(),
+        Ok(to) => HttpResponse::Found()
+            .insert_header((LOCATION, to.as_str()))
+            .finish(),
         Err(_) => ask(&sim, &request, &choice.query),
     }
 }
@@ -55,7 +57,9 @@ pub(crate) async fn marketplace_add(
         .append_pair("client_id", &app.client_id)
         .append_pair("redirect_uri", redirect_uri)
         .finish();
-    Ok(HttpResponse::Found().insert_header((LOCATION, format!("/oauth/authorize?{query}"))).finish())
+    Ok(HttpResponse::Found()
+        .insert_header((LOCATION, format!("/oauth/authorize?{query}")))
+        .finish())
 }
 
 /// Zoom answers JSON in place of a page or a redirect (platform: authorize page errors).

@@ -124,7 +124,10 @@ fn recordings(sim: &Sim, users: &[User], meetings: &[Meeting]) -> Markup {
 }
 
 fn meeting_item(sim: &Sim, meeting: &Meeting) -> Markup {
-    let host = sim.user(&meeting.host_id).map(|user| user.display_name()).unwrap_or_default();
+    let host = sim
+        .user(&meeting.host_id)
+        .map(|user| user.display_name())
+        .unwrap_or_default();
     let uuid = [("uuid", meeting.uuid.as_str())];
     let any = |state| meeting.files_in(state).next().is_some();
     html! {

@@ -15,30 +15,93 @@ use crate::sim::Sim;
 
 /// The faults of the desk's list; the control API has all of them, with their targets narrowed.
 pub(crate) const FAULTS: &[(&str, (Target, FaultKind))] = &[
-    ("event: delivered twice", (Target::Webhook, FaultKind::DuplicateDelivery { fresh_urls: true })),
-    ("event: then other bytes for the same file", (Target::Webhook, FaultKind::DifferentBody)),
-    ("event: 25 hours late", (Target::Webhook, FaultKind::LateDelivery { seconds: 90_000 })),
+    (
+        "event: delivered twice",
+        (Target::Webhook, FaultKind::DuplicateDelivery { fresh_urls: true }),
+    ),
+    (
+        "event: then other bytes for the same file",
+        (Target::Webhook, FaultKind::DifferentBody),
+    ),
+    (
+        "event: 25 hours late",
+        (Target::Webhook, FaultKind::LateDelivery { seconds: 90_000 }),
+    ),
     ("event: lost", (Target::Webhook, FaultKind::LostDelivery)),
-    ("download: HTML page with status 200", (Target::Download, FaultKind::HtmlPage)),
+    (
+        "download: HTML page with status 200",
+        (Target::Download, FaultKind::HtmlPage),
+    ),
     ("download: 401", (Target::Download, FaultKind::Unauthorized)),
     ("download: 404", (Target::Download, FaultKind::NotFound)),
-    ("download: body cut short", (Target::Media, FaultKind::Truncated { at_bytes: 1_000, content_length: true })),
-    ("download: shorter body, no length", (Target::Media, FaultKind::Truncated { at_bytes: 1_000, content_length: false })),
-    ("download: no Content-Length", (Target::Media, FaultKind::NoContentLength)),
-    ("download: 503", (Target::Media, FaultKind::ServerError { status: 503 })),
-    ("recordings API: 429 per second", (Target::MeetingRecordings, limited(RetryAfterForm::None))),
-    ("recordings API: 429 with seconds", (Target::MeetingRecordings, limited(RetryAfterForm::Seconds))),
-    ("recordings API: 429 with HTTP date", (Target::MeetingRecordings, limited(RetryAfterForm::HttpDate))),
-    ("recordings API: 429 with ISO date-time", (Target::MeetingRecordings, limited(RetryAfterForm::IsoDateTime))),
-    ("recordings API: 404 / 3301", (Target::MeetingRecordings, FaultKind::NotFound)),
-    ("users API: 500", (Target::Users, FaultKind::ServerError { status: 500 })),
-    ("token: answer lost after rotation", (Target::Token, FaultKind::LostAnswer)),
-    ("token: 5 seconds slow", (Target::Token, FaultKind::Slow { millis: 5_000 })),
+    (
+        "download: body cut short",
+        (
+            Target::Media,
+            FaultKind::Truncated {
+                at_bytes: 1_000,
+                content_length: true,
+            },
+        ),
+    ),
+    (
+        "download: shorter body, no length",
+        (
+            Target::Media,
+            FaultKind::Truncated {
+                at_bytes: 1_000,
+                content_length: false,
+            },
+        ),
+    ),
+    (
+        "download: no Content-Length",
+        (Target::Media, FaultKind::NoContentLength),
+    ),
+    (
+        "download: 503",
+        (Target::Media, FaultKind::ServerError { status: 503 }),
+    ),
+    (
+        "recordings API: 429 per second",
+        (Target::MeetingRecordings, limited(RetryAfterForm::None)),
+    ),
+    (
+        "recordings API: 429 with seconds",
+        (Target::MeetingRecordings, limited(RetryAfterForm::Seconds)),
+    ),
+    (
+        "recordings API: 429 with HTTP date",
+        (Target::MeetingRecordings, limited(RetryAfterForm::HttpDate)),
+    ),
+    (
+        "recordings API: 429 with ISO date-time",
+        (Target::MeetingRecordings, limited(RetryAfterForm::IsoDateTime)),
+    ),
+    (
+        "recordings API: 404 / 3301",
+        (Target::MeetingRecordings, FaultKind::NotFound),
+    ),
+    (
+        "users API: 500",
+        (Target::Users, FaultKind::ServerError { status: 500 }),
+    ),
+    (
+        "token: answer lost after rotation",
+        (Target::Token, FaultKind::LostAnswer),
+    ),
+    (
+        "token: 5 seconds slow",
+        (Target::Token, FaultKind::Slow { millis: 5_000 }),
+    ),
     ("token: invalid_grant", (Target::Token, FaultKind::InvalidGrant)),
 ];
 
 const fn limited(retry_after: RetryAfterForm) -> FaultKind {
-    FaultKind::RateLimited { retry_after, seconds: 60 }
+    FaultKind::RateLimited {
+        retry_after,
+        seconds: 60,
+    }
 }
 
 /// The routes of the forms.
@@ -52,7 +115,10 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/desk/validate", web::post().to(validate))
         .route("/desk/retry-now", web::post().to(retry_now))
         .route("/desk/advance", web::post().to(advance))
-        .route("/desk/{change:finish|finish-transcript|trash|recover|delete}", web::post().to(change));
+        .route(
+            "/desk/{change:finish|finish-transcript|trash|recover|delete}",
+            web::post().to(change),
+        );
 }
 
 /// A form that is one button.
@@ -67,8 +133,12 @@ pub(crate) fn button(action: &str, text: &str, fields: &[(&str, &str)]) -> Marku
 
 /// Back to the desk, which shows the note.
 fn back(note: &str) -> HttpResponse {
-    let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("note", note).finish();
-    HttpResponse::SeeOther().insert_header((LOCATION, format!("/?{query}"))).finish()
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("note", note)
+        .finish();
+    HttpResponse::SeeOther()
+        .insert_header((LOCATION, format!("/?{query}")))
+        .finish()
 }
 
 fn told(done: Result<String, ControlError>) -> HttpResponse {
@@ -113,9 +183,16 @@ struct RecordingForm {
 
 async fn create_recording(sim: web::Data<Sim>, form: web::Form<RecordingForm>) -> HttpResponse {
     let form = form.into_inner();
-    let file = |kind, size_bytes| NewFile { seed: None, ..NewFile::new(kind, size_bytes, 0) };
+    let file = |kind, size_bytes| NewFile {
+        seed: None,
+        ..NewFile::new(kind, size_bytes, 0)
+    };
     let made = sim.create_recording(NewRecording {
-        meeting: Some(NewMeeting { host_id: form.host_id, topic: Some(form.topic), ..NewMeeting::default() }),
+        meeting: Some(NewMeeting {
+            host_id: form.host_id,
+            topic: Some(form.topic),
+            ..NewMeeting::default()
+        }),
         files: vec![
             file(FileKind::Mp4, u64::from(form.kib) * 1024),
             file(FileKind::M4a, 64 * 1024),
@@ -124,7 +201,12 @@ async fn create_recording(sim: web::Data<Sim>, form: web::Form<RecordingForm>) -
         ],
         ..NewRecording::default()
     });
-    told(made.map(|meeting| format!("“{}” is being recorded. Finish it to send recording.completed.", meeting.topic)))
+    told(made.map(|meeting| {
+        format!(
+            "“{}” is being recorded. Finish it to send recording.completed.",
+            meeting.topic
+        )
+    }))
 }
 
 #[derive(Deserialize)]
@@ -151,7 +233,9 @@ struct FaultForm {
 }
 
 async fn order_fault(sim: web::Data<Sim>, form: web::Form<FaultForm>) -> HttpResponse {
-    let Some((name, (target, fault))) = FAULTS.get(form.fault) else { return back("There is no such fault.") };
+    let Some((name, (target, fault))) = FAULTS.get(form.fault) else {
+        return back("There is no such fault.");
+    };
     let order = NewFault::once(*target, fault.clone()).times(form.times);
     told(sim.order_fault(order).map(|_| format!("Ordered: {name}.")))
 }
@@ -162,7 +246,10 @@ struct Number {
 }
 
 async fn cancel_fault(sim: web::Data<Sim>, form: web::Form<Number>) -> HttpResponse {
-    told(sim.cancel_fault(form.id).map(|()| "The fault was cancelled.".to_owned()))
+    told(
+        sim.cancel_fault(form.id)
+            .map(|()| "The fault was cancelled.".to_owned()),
+    )
 }
 
 #[derive(Deserialize)]
@@ -172,7 +259,11 @@ struct Install {
 }
 
 async fn deauthorize(sim: web::Data<Sim>, form: web::Form<Install>) -> HttpResponse {
-    told(sim.deauthorize(&form.client_id, &form.user_id).await.map(|rows| sent(&rows)))
+    told(
+        sim.deauthorize(&form.client_id, &form.user_id)
+            .await
+            .map(|rows| sent(&rows)),
+    )
 }
 
 #[derive(Deserialize)]
@@ -181,7 +272,11 @@ struct Text {
 }
 
 async fn validate(sim: web::Data<Sim>, form: web::Form<Text>) -> HttpResponse {
-    told(sim.validate_subscription(&form.id).await.map(|_| "The subscription is enabled again.".to_owned()))
+    told(
+        sim.validate_subscription(&form.id)
+            .await
+            .map(|_| "The subscription is enabled again.".to_owned()),
+    )
 }
 
 async fn retry_now(sim: web::Data<Sim>) -> HttpResponse {
@@ -196,5 +291,8 @@ struct Seconds {
 
 async fn advance(sim: web::Data<Sim>, form: web::Form<Seconds>) -> HttpResponse {
     let done = sim.advance(TimeDelta::seconds(i64::from(form.seconds))).await;
-    back(&format!("The clock was moved; {} events were sent.", done.attempts))
+    back(&format!(
+        "The clock was moved; {} events were sent.",
+        done.attempts
+    ))
 }

@@ -43,7 +43,9 @@ fn entry(row: &WebhookDelivery) -> Markup {
 /// A state in words and colour.
 pub(crate) fn state(state: DeliveryState) -> Markup {
     let (class, text) = match state {
-        DeliveryState::Pending { next_attempt_at } => ("wait", format!("next try {}", zoom_time(next_attempt_at))),
+        DeliveryState::Pending { next_attempt_at } => {
+            ("wait", format!("next try {}", zoom_time(next_attempt_at)))
+        }
         DeliveryState::Delivered => ("good", "delivered".to_owned()),
         DeliveryState::Refused => ("bad", "refused for good".to_owned()),
         DeliveryState::Exhausted => ("bad", "given up after four tries".to_owned()),

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::model::webhook::{AttemptResult, SignatureMode};
-use crate::sim::Sim;
 use crate::signing;
+use crate::sim::Sim;
 use crate::state::State;
 use crate::webhook::sender::{WebhookAnswer, WebhookRequest};
 use crate::webhook::sign;
@@ -62,31 +62,47 @@ impl Sim {
             &sign::tracking_id(self.rng()),
             self.rng(),
         );
-        let request = WebhookRequest { url: url.clone(), headers, body: Bytes::from(body) };
+        let request = WebhookRequest {
+            url: url.clone(),
+            headers,
+            body: Bytes::from(body),
+        };
         let (sim, sent) = (self.clone(), self.0.runtime.clone());
-        let answer = sent.spawn(async move { sim.post(request).await }).await.unwrap_or(WebhookAnswer::Broken);
+        let answer = sent
+            .spawn(async move { sim.post(request).await })
+            .await
+            .unwrap_or(WebhookAnswer::Broken);
         judge(&answer, &plain, secret)
     }
 
     /// Challenges a saved subscription and keeps count.
-    pub(crate) async fn challenge_saved(&self, subscription_id: &str) -> Option<Result<(), ChallengeFailure>> {
+    pub(crate) async fn challenge_saved(
+        &self,
+        subscription_id: &str,
+    ) -> Option<Result<(), ChallengeFailure>> {
         let (url, secret) = self.update(|state| {
             let it = state.subscription_mut(subscription_id)?;
             Some((it.url.clone(), it.secret_token.clone()))
         })?;
         let result = self.challenge(&url, &secret).await;
         self.update(|state| {
-            let Some(it) = state.subscription_mut(subscription_id) else { return };
+            let Some(it) = state.subscription_mut(subscription_id) else {
+                return;
+            };
             if result.is_ok() {
                 it.failed_challenges = 0;
                 return;
             }
             it.failed_challenges += 1;
             match it.failed_challenges {
-                count @ (2 | 4) => it.owner_mails.push(format!("{url} failed validation {count} times in a row")),
+                count @ (2 | 4) => it
+                    .owner_mails
+                    .push(format!("{url} failed validation {count} times in a row")),
                 FAILURES_TO_DISABLE.. => {
                     it.enabled = false;
-                    it.owner_mails.push(format!("{url} failed validation six times in a row and was disabled"));
+                    it.owner_mails.push(format!(
+                        "{url} failed validation six times in a row and was disabled"
+                    ));
                 }
                 _ => {}
             }
@@ -112,7 +128,10 @@ impl Sim {
 
 fn judge(answer: &WebhookAnswer, plain: &str, secret: &str) -> Result<(), ChallengeFailure> {
     let body = match answer {
-        WebhookAnswer::Answered { status: 200..=299, body } => body,
+        WebhookAnswer::Answered {
+            status: 200..=299,
+            body,
+        } => body,
         other => return Err(ChallengeFailure::Answer(AttemptResult::from(other))),
     };
     let answer: Answer = serde_json::from_slice(body).map_err(|_| ChallengeFailure::NotJson)?;
@@ -120,5 +139,9 @@ fn judge(answer: &WebhookAnswer, plain: &str, secret: &str) -> Result<(), Challe
         return Err(ChallengeFailure::PlainToken);
     }
     let expected = signing::hmac_hex(secret.as_bytes(), &[plain.as_bytes()]);
-    if signing::same(&answer.encrypted_token, &expected) { Ok(()) } else { Err(ChallengeFailure::EncryptedToken) }
+    if signing::same(&answer.encrypted_token, &expected) {
+        Ok(())
+    } else {
+        Err(ChallengeFailure::EncryptedToken)
+    }
 }

@@ -50,11 +50,17 @@ impl Sim {
     pub async fn retry_now(&self) -> RunDue {
         let ids: Vec<u64> = self.read(|state| {
             let waiting = state.deliveries.iter().filter(|row| !row.in_flight);
-            waiting.filter(|row| matches!(row.state, DeliveryState::Pending { .. })).map(|row| row.id).collect()
+            waiting
+                .filter(|row| matches!(row.state, DeliveryState::Pending { .. }))
+                .map(|row| row.id)
+                .collect()
         });
         self.force(&ids);
         self.send_now(&ids).await;
-        RunDue { attempts: ids.len(), challenges: 0 }
+        RunDue {
+            attempts: ids.len(),
+            challenges: 0,
+        }
     }
 
     /// Moves the clock forward, stopping at each due time on the way so that the schedule is kept.
@@ -103,7 +109,9 @@ impl Sim {
     }
 
     async fn attempt(&self, id: u64) {
-        let Some((request, at)) = self.update(|state| self.prepare(state, id)) else { return };
+        let Some((request, at)) = self.update(|state| self.prepare(state, id)) else {
+            return;
+        };
         let answer = self.post(request).await;
         let result = AttemptResult::from(&answer);
         tracing::debug!(delivery = id, ?result, "webhook attempt");
@@ -117,7 +125,9 @@ impl Sim {
                 DeliveryState::Refused
             } else if let Some(minutes) = WAITS_MINUTES.get(row.attempts.len() - 1) {
                 let wait = self.0.rules.scaled(TimeDelta::minutes(*minutes));
-                DeliveryState::Pending { next_attempt_at: at + wait }
+                DeliveryState::Pending {
+                    next_attempt_at: at + wait,
+                }
             } else {
                 DeliveryState::Exhausted
             };
@@ -133,12 +143,16 @@ impl Sim {
     fn prepare(&self, state: &mut State, id: u64) -> Option<(WebhookRequest, Timestamp)> {
         let now = self.now();
         let row = state.delivery_mut(id)?;
-        let DeliveryState::Pending { next_attempt_at } = row.state else { return None };
+        let DeliveryState::Pending { next_attempt_at } = row.state else {
+            return None;
+        };
         if row.in_flight || next_attempt_at > now {
             return None;
         }
         let subscription_id = row.subscription_id.clone();
-        let subscription = state.subscription_mut(&subscription_id).map(|it| (it.enabled, it.secret_token.clone()));
+        let subscription = state
+            .subscription_mut(&subscription_id)
+            .map(|it| (it.enabled, it.secret_token.clone()));
         let row = state.delivery_mut(id)?;
         let Some((true, secret)) = subscription else {
             row.state = DeliveryState::Suppressed;
@@ -161,7 +175,14 @@ impl Sim {
             self.rng(),
         );
         let body = Bytes::from(row.body.clone());
-        Some((WebhookRequest { url: row.url.clone(), headers, body }, now))
+        Some((
+            WebhookRequest {
+                url: row.url.clone(),
+                headers,
+                body,
+            },
+            now,
+        ))
     }
 }
 
@@ -187,10 +208,14 @@ fn due_deliveries(state: &State, now: Timestamp) -> Vec<u64> {
 
 /// The next time at which there is something to do.
 fn next_due(state: &State) -> Option<Timestamp> {
-    let attempts = state.deliveries.iter().filter(|row| !row.in_flight).filter_map(|row| match row.state {
-        DeliveryState::Pending { next_attempt_at } => Some(next_attempt_at),
-        _ => None,
-    });
+    let attempts = state
+        .deliveries
+        .iter()
+        .filter(|row| !row.in_flight)
+        .filter_map(|row| match row.state {
+            DeliveryState::Pending { next_attempt_at } => Some(next_attempt_at),
+            _ => None,
+        });
     let challenges = state.apps.values().flat_map(|app| &app.subscriptions);
     let challenges = challenges.filter(|it| it.enabled).map(|it| it.next_challenge_at);
     attempts.chain(challenges).min()

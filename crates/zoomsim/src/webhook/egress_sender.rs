@@ -22,19 +22,30 @@ pub(crate) struct EgressSender {
 
 impl EgressSender {
     pub(crate) fn new(limit: Duration) -> Self {
-        Self { limit, clients: Mutex::new(HashMap::new()) }
+        Self {
+            limit,
+            clients: Mutex::new(HashMap::new()),
+        }
     }
 
     fn client(&self, url: &Url) -> Option<Client> {
         let rule = HostRule::for_url(url).ok()?;
-        let HostRule::Loopback { host } = &rule else { return None };
+        let HostRule::Loopback { host } = &rule else {
+            return None;
+        };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(host) {
             return Some(client.clone());
         }
-        let fence = Fence::builder().allow("the event subscription's URL", rule.clone()).build();
+        let fence = Fence::builder()
+            .allow("the event subscription's URL", rule.clone())
+            .build();
         let egress = Egress::new(Arc::new(fence), Arc::new(SystemResolver)).ok()?;
-        let timeouts = Timeouts { connect: self.limit, read: self.limit, total: Some(self.limit) };
+        let timeouts = Timeouts {
+            connect: self.limit,
+            read: self.limit,
+            total: Some(self.limit),
+        };
         let client = egress.client("zoomsim_webhook", timeouts);
         clients.insert(host.clone(), client.clone());
         Some(client)
@@ -44,12 +55,16 @@ impl EgressSender {
 #[async_trait]
 impl WebhookSender for EgressSender {
     async fn send(&self, webhook: WebhookRequest, _limit: Duration) -> WebhookAnswer {
-        let Some(client) = self.client(&webhook.url) else { return WebhookAnswer::NotAllowed };
+        let Some(client) = self.client(&webhook.url) else {
+            return WebhookAnswer::NotAllowed;
+        };
         let mut request = Request::post(webhook.url.as_str());
         for (name, value) in webhook.headers {
             request = request.header(name, value);
         }
-        let Ok(request) = request.body(webhook.body) else { return WebhookAnswer::NotAllowed };
+        let Ok(request) = request.body(webhook.body) else {
+            return WebhookAnswer::NotAllowed;
+        };
         let answer = match client.send(request).await {
             Ok(answer) => answer,
             Err(error) => return outcome(&error),
@@ -57,7 +72,10 @@ impl WebhookSender for EgressSender {
         let status = answer.status().as_u16();
         match answer.bytes_limited(ANSWER_BYTES).await {
             Ok(body) => WebhookAnswer::Answered { status, body },
-            Err(EgressError::BodyTooLarge { .. }) => WebhookAnswer::Answered { status, body: bytes::Bytes::new() },
+            Err(EgressError::BodyTooLarge { .. }) => WebhookAnswer::Answered {
+                status,
+                body: bytes::Bytes::new(),
+            },
             Err(error) => outcome(&error),
         }
     }

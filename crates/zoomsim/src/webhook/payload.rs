@@ -18,21 +18,39 @@ const DOWNLOAD_TOKEN_SECONDS: i64 = 86_415;
 #[derive(Debug, Clone)]
 pub(crate) enum Occasion {
     /// `recording.completed`, `transcript_completed`, `trashed`, `deleted`, `recovered`.
-    Recording { event: String, meeting_uuid: String, file_ids: Vec<String>, operator_id: Option<String> },
+    Recording {
+        event: String,
+        meeting_uuid: String,
+        file_ids: Vec<String>,
+        operator_id: Option<String>,
+    },
     /// `recording.started`, `paused`, `resumed`, `stopped`.
     Progress { event: String, meeting_uuid: String },
     /// `recording.renamed`.
     Renamed { meeting_uuid: String, old_topic: String },
     /// `recording.batch_trashed`, `batch_deleted`, `batch_recovered`, all of one host.
-    Batch { event: String, host_id: String, meeting_uuids: Vec<String> },
+    Batch {
+        event: String,
+        host_id: String,
+        meeting_uuids: Vec<String>,
+    },
     /// `meeting.ended`.
     MeetingEnded { meeting_uuid: String },
     /// `user.deactivated`, `deleted`, `disassociated`.
     User { event: String, user_id: String },
     /// `app_deauthorized`.
-    Deauthorized { client_id: String, user_id: String, account_id: String, at: Timestamp },
+    Deauthorized {
+        client_id: String,
+        user_id: String,
+        account_id: String,
+        at: Timestamp,
+    },
     /// A body that the caller wrote.
-    Raw { event: String, user_id: Option<String>, body: String },
+    Raw {
+        event: String,
+        user_id: Option<String>,
+        body: String,
+    },
 }
 
 /// How it is told.
@@ -208,9 +226,19 @@ impl Sim {
             .unwrap_or_default();
         let meeting = occasion.meeting_uuid().and_then(|uuid| state.meetings.get(uuid));
         match (occasion, meeting) {
-            (Occasion::Recording { file_ids, operator_id, .. }, Some(meeting)) => {
-                let files: Vec<&RecordingFile> =
-                    meeting.files.iter().filter(|file| file_ids.contains(&file.id)).collect();
+            (
+                Occasion::Recording {
+                    file_ids,
+                    operator_id,
+                    ..
+                },
+                Some(meeting),
+            ) => {
+                let files: Vec<&RecordingFile> = meeting
+                    .files
+                    .iter()
+                    .filter(|file| file_ids.contains(&file.id))
+                    .collect();
                 let object: RecordingObject = self.recording_object(state, meeting, &files, Reader::Webhook);
                 let has_token = telling.download_token && event != "recording.deleted";
                 let lives = TimeDelta::seconds(DOWNLOAD_TOKEN_SECONDS);
@@ -222,9 +250,11 @@ impl Sim {
                     download_token: has_token.then(|| self.download_token(state, meeting, happened, lives)),
                 })
             }
-            (Occasion::Progress { event, .. }, Some(meeting)) => {
-                plain(event, happened, Payload::of(account, progress(meeting, event, happened)))
-            }
+            (Occasion::Progress { event, .. }, Some(meeting)) => plain(
+                event,
+                happened,
+                Payload::of(account, progress(meeting, event, happened)),
+            ),
             (Occasion::Renamed { old_topic, .. }, Some(meeting)) => {
                 let object = |topic: &str| {
                     serde_json::json!({
@@ -241,7 +271,14 @@ impl Sim {
             (Occasion::MeetingEnded { .. }, Some(meeting)) => {
                 plain(&event, happened, Payload::of(account, ended(meeting)))
             }
-            (Occasion::Batch { host_id, meeting_uuids, .. }, _) => {
+            (
+                Occasion::Batch {
+                    host_id,
+                    meeting_uuids,
+                    ..
+                },
+                _,
+            ) => {
                 let trashed = event == "recording.batch_trashed";
                 let object = if trashed {
                     serde_json::json!({ "meeting_uuids": meeting_uuids })
@@ -263,7 +300,15 @@ impl Sim {
                 });
                 plain(&event, happened, Payload::of(account, object).by(user))
             }
-            (Occasion::Deauthorized { client_id, user_id, account_id, at }, _) => text(&Deauthorized {
+            (
+                Occasion::Deauthorized {
+                    client_id,
+                    user_id,
+                    account_id,
+                    at,
+                },
+                _,
+            ) => text(&Deauthorized {
                 event: "app_deauthorized",
                 payload: DeauthorizedPayload {
                     account_id: account_id.clone(),
@@ -275,7 +320,11 @@ impl Sim {
                 },
             }),
             (Occasion::Raw { body, .. }, _) => body.clone(),
-            (_, None) => plain(&event, happened, serde_json::json!({ "account_id": account, "object": {} })),
+            (_, None) => plain(
+                &event,
+                happened,
+                serde_json::json!({ "account_id": account, "object": {} }),
+            ),
         }
     }
 }
@@ -320,7 +369,10 @@ fn batch_meetings(state: &State, uuids: &[String]) -> Vec<serde_json::Value> {
                 .meetings
                 .get(uuid)
                 .map(|meeting| {
-                    let known = meeting.files.iter().filter(|file| file.state != FileState::Processing);
+                    let known = meeting
+                        .files
+                        .iter()
+                        .filter(|file| file.state != FileState::Processing);
                     known.map(|file| file.id.as_str()).collect()
                 })
                 .unwrap_or_default();

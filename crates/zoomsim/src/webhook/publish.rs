@@ -43,7 +43,14 @@ impl Sim {
     pub(crate) async fn publish(&self, occasion: Occasion, manner: Manner) -> Vec<WebhookDelivery> {
         let ids = self.update(|state| self.enqueue(state, &occasion, &manner));
         self.send_now(&ids).await;
-        self.read(|state| state.deliveries.iter().filter(|row| ids.contains(&row.id)).cloned().collect())
+        self.read(|state| {
+            state
+                .deliveries
+                .iter()
+                .filter(|row| ids.contains(&row.id))
+                .cloned()
+                .collect()
+        })
     }
 
     fn enqueue(&self, state: &mut State, occasion: &Occasion, manner: &Manner) -> Vec<u64> {
@@ -64,10 +71,16 @@ impl Sim {
         fault: Option<&FaultKind>,
     ) -> Vec<u64> {
         let now = self.now();
-        let mut telling = Telling { now, back: TimeDelta::zero(), download_token: true };
+        let mut telling = Telling {
+            now,
+            back: TimeDelta::zero(),
+            download_token: true,
+        };
         let mut at = now;
         match fault {
-            Some(FaultKind::LateDelivery { seconds }) => telling.back = TimeDelta::seconds(i64::from(*seconds)),
+            Some(FaultKind::LateDelivery { seconds }) => {
+                telling.back = TimeDelta::seconds(i64::from(*seconds));
+            }
             Some(FaultKind::HeldDelivery { seconds }) => at += TimeDelta::seconds(i64::from(*seconds)),
             Some(FaultKind::NoDownloadToken) => telling.download_token = false,
             _ => {}
@@ -80,15 +93,20 @@ impl Sim {
             first.state = DeliveryState::Lost;
         }
         let second = match fault {
-            Some(FaultKind::DuplicateDelivery { fresh_urls: false }) => {
-                Some(WebhookDelivery { id: state.next_number(), ..first.clone() })
-            }
-            Some(FaultKind::DuplicateDelivery { fresh_urls: true }) => {
-                Some(WebhookDelivery { state: first.state, ..self.row(state, occasion, manner, address, telling) })
-            }
+            Some(FaultKind::DuplicateDelivery { fresh_urls: false }) => Some(WebhookDelivery {
+                id: state.next_number(),
+                ..first.clone()
+            }),
+            Some(FaultKind::DuplicateDelivery { fresh_urls: true }) => Some(WebhookDelivery {
+                state: first.state,
+                ..self.row(state, occasion, manner, address, telling)
+            }),
             Some(FaultKind::DifferentBody) => {
                 change_bytes(state, occasion);
-                Some(WebhookDelivery { state: first.state, ..self.row(state, occasion, manner, address, telling) })
+                Some(WebhookDelivery {
+                    state: first.state,
+                    ..self.row(state, occasion, manner, address, telling)
+                })
             }
             _ => None,
         };
@@ -154,29 +172,42 @@ fn change_bytes(state: &mut State, occasion: &Occasion) {
 }
 
 fn addresses(state: &State, occasion: &Occasion, manner: &Manner) -> Vec<Address> {
-    let apps = state.apps.values().filter(|app| match (&manner.client_id, occasion) {
-        (_, Occasion::Deauthorized { client_id, .. }) => app.client_id == *client_id,
-        (Some(client_id), _) => app.client_id == *client_id,
-        (None, _) => manner.audience == Audience::All || hears(state, app, occasion),
-    });
+    let apps = state
+        .apps
+        .values()
+        .filter(|app| match (&manner.client_id, occasion) {
+            (_, Occasion::Deauthorized { client_id, .. }) | (Some(client_id), _) => {
+                app.client_id == *client_id
+            }
+            (None, _) => manner.audience == Audience::All || hears(state, app, occasion),
+        });
     let named = manner.client_id.is_some() && matches!(occasion, Occasion::Raw { .. });
     let event = occasion.event();
     apps.flat_map(|app| {
-        app.subscriptions.iter().filter(|it| named || it.events.iter().any(|name| name == event)).map(|it| Address {
-            client_id: app.client_id.clone(),
-            subscription_id: it.id.clone(),
-            url: it.url.clone(),
-            enabled: it.enabled,
-        })
+        app.subscriptions
+            .iter()
+            .filter(|it| named || it.events.iter().any(|name| name == event))
+            .map(|it| Address {
+                client_id: app.client_id.clone(),
+                subscription_id: it.id.clone(),
+                url: it.url.clone(),
+                enabled: it.enabled,
+            })
     })
     .collect()
 }
 
 fn hears(state: &State, app: &App, occasion: &Occasion) -> bool {
-    let Some(user_id) = occasion.user_id(state) else { return false };
+    let Some(user_id) = occasion.user_id(state) else {
+        return false;
+    };
     let account_id = state.users.get(user_id).map(|user| user.account_id.as_str());
-    state.grants.iter().filter(|grant| grant.client_id == app.client_id).any(|grant| match app.usage {
-        Usage::UserManaged => grant.user_id == user_id,
-        Usage::AdminManaged => Some(grant.account_id.as_str()) == account_id,
-    })
+    state
+        .grants
+        .iter()
+        .filter(|grant| grant.client_id == app.client_id)
+        .any(|grant| match app.usage {
+            Usage::UserManaged => grant.user_id == user_id,
+            Usage::AdminManaged => Some(grant.account_id.as_str()) == account_id,
+        })
 }

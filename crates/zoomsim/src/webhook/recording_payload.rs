@@ -7,8 +7,8 @@ use serde::Serialize;
 use crate::model::meeting::{FileState, Meeting, RecordingFile};
 use crate::model::token::DownloadClaims;
 use crate::random;
-use crate::sim::Sim;
 use crate::signing;
+use crate::sim::Sim;
 use crate::state::State;
 
 /// Who reads it: the two spell some fields differently and name different download paths.
@@ -128,8 +128,13 @@ impl Sim {
             on_prem: (reader == Reader::Webhook).then_some(false),
             recording_play_passcode: share[..32].to_owned(),
             auto_delete: true,
-            auto_delete_date: (meeting.start_time + TimeDelta::days(180)).format("%Y-%m-%d").to_string(),
-            recording_files: files.iter().map(|file| self.file_object(state, meeting, file, reader)).collect(),
+            auto_delete_date: (meeting.start_time + TimeDelta::days(180))
+                .format("%Y-%m-%d")
+                .to_string(),
+            recording_files: files
+                .iter()
+                .map(|file| self.file_object(state, meeting, file, reader))
+                .collect(),
             participant_audio_files: participants
                 .iter()
                 .map(|file| self.file_object(state, meeting, file, reader))
@@ -138,7 +143,13 @@ impl Sim {
         }
     }
 
-    fn file_object(&self, state: &State, meeting: &Meeting, file: &RecordingFile, reader: Reader) -> FileObject {
+    fn file_object(
+        &self,
+        state: &State,
+        meeting: &Meeting,
+        file: &RecordingFile,
+        reader: Reader,
+    ) -> FileObject {
         let full = !file.sparse;
         let base = self.0.urls.base_text();
         let is_part = file.participant.is_some();
@@ -147,7 +158,10 @@ impl Sim {
             meeting_id: (!is_part).then(|| meeting.uuid.clone()),
             recording_start: zoom_time(file.recording_start),
             recording_end: zoom_time(file.recording_end),
-            file_name: file.participant.as_ref().map(|name| format!("Audio only - {name}")),
+            file_name: file
+                .participant
+                .as_ref()
+                .map(|name| format!("Audio only - {name}")),
             file_type: file.kind.file_type(),
             file_extension: file.kind.extension(),
             file_size: full.then_some(file.size_bytes),
@@ -182,7 +196,11 @@ impl Sim {
             Reader::Webhook => "webhook_download",
             Reader::Api => "download",
         };
-        format!("{}/rec/{folder}/{}", self.0.urls.base_text(), signing::seal(state.key(), "download", &path))
+        format!(
+            "{}/rec/{folder}/{}",
+            self.0.urls.base_text(),
+            signing::seal(state.key(), "download", &path)
+        )
     }
 
     /// A `download_token` or `download_access_token` for one meeting instance.
@@ -193,7 +211,11 @@ impl Sim {
         issued_at: Timestamp,
         lives: TimeDelta,
     ) -> String {
-        let account_id = state.users.get(&meeting.host_id).map(|user| user.account_id.clone()).unwrap_or_default();
+        let account_id = state
+            .users
+            .get(&meeting.host_id)
+            .map(|user| user.account_id.clone())
+            .unwrap_or_default();
         let claims = DownloadClaims {
             iss: "https://event.zoom.us".to_owned(),
             account_id,

@@ -9,7 +9,10 @@ use crate::signing;
 /// `v0=` and the HMAC-SHA256 over `v0:{timestamp}:{body}`, lower-case hexadecimal.
 pub(crate) fn signature(secret: &str, timestamp: i64, body: &[u8]) -> String {
     let stamp = timestamp.to_string();
-    format!("v0={}", signing::hmac_hex(secret.as_bytes(), &[b"v0:", stamp.as_bytes(), b":", body]))
+    format!(
+        "v0={}",
+        signing::hmac_hex(secret.as_bytes(), &[b"v0:", stamp.as_bytes(), b":", body])
+    )
 }
 
 /// The headers of one attempt.
@@ -28,7 +31,14 @@ pub(crate) fn headers(
         ("x-zm-request-timestamp", timestamp.to_string()),
         ("x-zm-request-id", request_id.to_owned()),
         ("x-zm-trackingid", tracking_id.to_owned()),
-        ("traceparent", format!("00-{}-{}-01", random::hex_text::<16>(rng), random::hex_text::<8>(rng))),
+        (
+            "traceparent",
+            format!(
+                "00-{}-{}-01",
+                random::hex_text::<16>(rng),
+                random::hex_text::<8>(rng)
+            ),
+        ),
     ];
     let signed = match mode {
         SignatureMode::Good => Some(signature(secret, timestamp, body)),
@@ -59,7 +69,10 @@ mod tests {
     #[test]
     fn the_message_is_v0_timestamp_and_raw_body() {
         let expected = signing::hmac_hex(b"secret", &[br#"v0:1654503849:{"a":1}"#]);
-        assert_eq!(signature("secret", 1_654_503_849, br#"{"a":1}"#), format!("v0={expected}"));
+        assert_eq!(
+            signature("secret", 1_654_503_849, br#"{"a":1}"#),
+            format!("v0={expected}")
+        );
     }
 
     proptest! {

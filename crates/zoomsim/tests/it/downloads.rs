@@ -25,8 +25,14 @@ impl Download {
 /// The download URL and token of the newest event.
 pub fn of_event(world: &World) -> (String, String) {
     let body = world.receiver.events().last().unwrap().json();
-    let url = body["payload"]["object"]["recording_files"][0]["download_url"].as_str().unwrap().to_owned();
-    (url, body["download_token"].as_str().unwrap_or_default().to_owned())
+    let url = body["payload"]["object"]["recording_files"][0]["download_url"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    (
+        url,
+        body["download_token"].as_str().unwrap_or_default().to_owned(),
+    )
 }
 
 pub async fn redirect(world: &World, url: &str, token: &str) -> Answer {
@@ -43,7 +49,12 @@ pub async fn bytes_with(world: &World, url: &str, headers: &[(&str, &str)]) -> D
         request = request.insert_header((*name, *value));
     }
     let mut response = request.send().await.unwrap();
-    let header = |name: &str| response.headers().get(name).map(|it| it.to_str().unwrap().to_owned());
+    let header = |name: &str| {
+        response
+            .headers()
+            .get(name)
+            .map(|it| it.to_str().unwrap().to_owned())
+    };
     let (content_type, content_length) = (header("content-type"), header("content-length"));
     let mut body = Ok(Vec::new());
     while let Some(chunk) = response.next().await {
@@ -68,7 +79,11 @@ pub async fn recorded(world: &World, file: NewFile) -> (User, Meeting, String, S
     let (app, user) = (world.app(Usage::UserManaged).await, world.user());
     world.install(&app, &user).await;
     let meeting = world.recording(&user, vec![file]);
-    world.sim().finish_recording(&meeting.uuid, &FileSelection::default()).await.unwrap();
+    world
+        .sim()
+        .finish_recording(&meeting.uuid, &FileSelection::default())
+        .await
+        .unwrap();
     let (url, token) = of_event(world);
     (user, meeting, url, token)
 }
@@ -83,7 +98,10 @@ async fn the_first_host_redirects_to_the_second_which_serves_the_bytes() {
     assert!(to.starts_with(world.zoomsim.media_url().as_str()), "{to}");
     assert!(to.contains("/replay01/"));
     let download = bytes(&world, to).await;
-    assert_eq!((download.status, download.content_type.as_str()), (200, "video/mp4"));
+    assert_eq!(
+        (download.status, download.content_type.as_str()),
+        (200, "video/mp4")
+    );
     assert_eq!(download.content_length, Some(3_000_000));
     let digest = &world.sim().digests(&meeting.uuid).await.unwrap()[0];
     assert_eq!(download.sha256(), digest.sha256);
@@ -97,7 +115,10 @@ async fn content_length_is_absent_on_request() {
     let file = NewFile::new(FileKind::Csv, 200_000, 11).without_content_length();
     let (_, _, url, token) = recorded(&world, file).await;
     let download = bytes(&world, redirect(&world, &url, &token).await.header("location")).await;
-    assert_eq!((download.content_length, download.content_type.as_str()), (None, "text/csv"));
+    assert_eq!(
+        (download.content_length, download.content_type.as_str()),
+        (None, "text/csv")
+    );
     assert_eq!(download.body.unwrap().len(), 200_000);
 }
 
@@ -108,7 +129,10 @@ async fn a_large_file_is_announced_without_being_made() {
     let (_, _, url, token) = recorded(&world, NewFile::new(FileKind::Mp4, tib, 11)).await;
     let to = redirect(&world, &url, &token).await.header("location").to_owned();
     let mut response = world.http.get(to).send().await.unwrap();
-    assert_eq!(response.headers().get("content-length").unwrap(), &tib.to_string());
+    assert_eq!(
+        response.headers().get("content-length").unwrap(),
+        &tib.to_string()
+    );
     let first = response.next().await.unwrap().unwrap();
     assert_eq!(&first[4..8], b"ftyp");
 }
@@ -123,7 +147,12 @@ async fn the_download_token_dies_after_a_day_and_fits_one_meeting() {
     assert_eq!(redirect(&world, &other_url, &other_token).await.status, 302);
     assert_eq!(redirect(&world, &url, "rubbish").await.code(), 124);
     assert_eq!(read(world.http.get(&url).send().await.unwrap()).await.status, 401);
-    assert_eq!(redirect(&world, &format!("{url}?access_token={token}"), &token).await.status, 401);
+    assert_eq!(
+        redirect(&world, &format!("{url}?access_token={token}"), &token)
+            .await
+            .status,
+        401
+    );
     world.clock.forward(TimeDelta::hours(24));
     assert_eq!(redirect(&world, &url, &token).await.status, 302);
     world.clock.forward(TimeDelta::seconds(15));
@@ -133,17 +162,34 @@ async fn the_download_token_dies_after_a_day_and_fits_one_meeting() {
 #[actix_web::test]
 async fn oauth_tokens_open_what_their_owner_may_see() {
     let world = world().await;
-    let (user_app, admin_app) = (world.app(Usage::UserManaged).await, world.app(Usage::AdminManaged).await);
+    let (user_app, admin_app) = (
+        world.app(Usage::UserManaged).await,
+        world.app(Usage::AdminManaged).await,
+    );
     let host = world.user();
-    let admin = NewUser { account_id: Some(host.account_id.clone()), role: Role::Admin, ..NewUser::default() };
+    let admin = NewUser {
+        account_id: Some(host.account_id.clone()),
+        role: Role::Admin,
+        ..NewUser::default()
+    };
     let admin = world.sim().create_user(admin).unwrap();
-    let access = async |app, user| world.install(app, user).await["access_token"].as_str().unwrap().to_owned();
+    let access = async |app, user| {
+        world.install(app, user).await["access_token"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
     let (own, theirs) = (access(&user_app, &host).await, access(&admin_app, &admin).await);
     let foreign = access(&user_app, &world.user()).await;
     let meeting = world.finished(&host, 1_000).await;
-    let path = format!("v2/meetings/{}/recordings", crate::support::encoded(&crate::support::encoded(&meeting.uuid)));
+    let path = format!(
+        "v2/meetings/{}/recordings",
+        crate::support::encoded(&crate::support::encoded(&meeting.uuid))
+    );
     let listed = world.get(&path, &own).await;
-    let url = listed.json["recording_files"][0]["download_url"].as_str().unwrap();
+    let url = listed.json["recording_files"][0]["download_url"]
+        .as_str()
+        .unwrap();
     assert!(url.contains("/rec/download/"));
     assert_eq!(redirect(&world, url, &own).await.status, 302);
     assert_eq!(redirect(&world, url, &theirs).await.status, 302);
@@ -173,9 +219,18 @@ async fn trashed_files_are_gone_until_they_are_recovered() {
     world.sim().trash_files(&meeting.uuid, &selection).await.unwrap();
     let answer = redirect(&world, &url, &token).await;
     assert_eq!((answer.status, answer.code()), (404, 3301));
-    world.sim().recover_files(&meeting.uuid, &selection).await.unwrap();
+    world
+        .sim()
+        .recover_files(&meeting.uuid, &selection)
+        .await
+        .unwrap();
     assert_eq!(redirect(&world, &url, &token).await.status, 302);
-    assert_eq!(redirect(&world, &world.url("rec/download/nonsense"), &token).await.status, 404);
+    assert_eq!(
+        redirect(&world, &world.url("rec/download/nonsense"), &token)
+            .await
+            .status,
+        404
+    );
 }
 
 #[actix_web::test]

@@ -1,5 +1,9 @@
 //! zoomsim over real sockets, as any client sees it.
 #![allow(missing_docs, reason = "tests are named for what they show")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests stand outside of #[test] functions"
+)]
 
 mod api;
 mod control;

@@ -12,7 +12,10 @@ use crate::support::{REDIRECT, query, read, world};
 async fn a_code_brings_tokens_of_zooms_form() {
     let world = world().await;
     let app = world.app(Usage::UserManaged).await;
-    let user = world.sim().create_user(NewUser { api_url: Some("https://api-eu.zoom.us".into()), ..NewUser::default() });
+    let user = world.sim().create_user(NewUser {
+        api_url: Some("https://api-eu.zoom.us".into()),
+        ..NewUser::default()
+    });
     let answer = world.install(&app, &user.unwrap()).await;
     let access = answer["access_token"].as_str().unwrap();
     assert!(access.len() > 600, "{}", access.len());
@@ -32,7 +35,12 @@ async fn without_a_cluster_api_url_is_the_simulator_itself() {
     let answer = world.install(&app, &world.user()).await;
     let base = world.zoomsim.api_url().as_str().trim_end_matches('/');
     assert_eq!(answer["api_url"], base);
-    let me = world.get_url(&format!("{base}/v2/users/me"), answer["access_token"].as_str().unwrap()).await;
+    let me = world
+        .get_url(
+            &format!("{base}/v2/users/me"),
+            answer["access_token"].as_str().unwrap(),
+        )
+        .await;
     assert_eq!(me.status, 200);
 }
 
@@ -43,12 +51,18 @@ async fn a_code_works_once_and_for_five_minutes() {
     let code = world.code(&app, &user, &[]);
     assert_eq!(world.redeem(&app, &code).await.status, 200);
     let again = world.redeem(&app, &code).await;
-    assert_eq!((again.status, again.json["error"].as_str()), (400, Some("invalid_grant")));
+    assert_eq!(
+        (again.status, again.json["error"].as_str()),
+        (400, Some("invalid_grant"))
+    );
 
     let code = world.code(&app, &user, &[]);
     world.clock.forward(TimeDelta::minutes(5));
     let late = world.redeem(&app, &code).await;
-    assert_eq!((late.status, late.json["error"].as_str()), (400, Some("invalid_grant")));
+    assert_eq!(
+        (late.status, late.json["error"].as_str()),
+        (400, Some("invalid_grant"))
+    );
     assert!(late.json["reason"].is_string());
 }
 
@@ -60,31 +74,51 @@ async fn pkce_is_checked_and_a_missing_method_means_plain() {
     let hashed = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier));
     let with = async |query: &[(&str, &str)], verifier: Option<&str>| {
         let code = world.code(&app, &user, query);
-        let mut fields = vec![("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", REDIRECT)];
+        let mut fields = vec![
+            ("grant_type", "authorization_code"),
+            ("code", &code),
+            ("redirect_uri", REDIRECT),
+        ];
         fields.extend(verifier.map(|it| ("code_verifier", it)));
         world.token(&app, &fields).await.status
     };
-    let s256 = [("code_challenge", hashed.as_str()), ("code_challenge_method", "S256")];
+    let s256 = [
+        ("code_challenge", hashed.as_str()),
+        ("code_challenge_method", "S256"),
+    ];
     assert_eq!(with(&s256, Some(verifier)).await, 200);
     assert_eq!(with(&s256, Some("another")).await, 400);
     assert_eq!(with(&s256, None).await, 400);
     assert_eq!(with(&[("code_challenge", verifier)], Some(verifier)).await, 200);
-    assert_eq!(with(&[("code_challenge", hashed.as_str())], Some(verifier)).await, 400);
+    assert_eq!(
+        with(&[("code_challenge", hashed.as_str())], Some(verifier)).await,
+        400
+    );
 }
 
 #[actix_web::test]
 async fn the_redirect_uri_must_be_a_registered_one_and_the_same_twice() {
     let world = world().await;
     let (app, user) = (world.app(Usage::UserManaged).await, world.user());
-    let wrong = world.authorize_url(&app, &[]).to_string().replace("callback", "Callback");
+    let wrong = world
+        .authorize_url(&app, &[])
+        .to_string()
+        .replace("callback", "Callback");
     let page = read(world.http.get(wrong).send().await.unwrap()).await;
     assert_eq!(page.status, 400);
     assert_eq!(page.json["errorCode"], 4700);
     assert_eq!(page.json["errorMessage"], "Invalid redirect url");
-    assert_eq!((&page.json["status"], &page.json["result"]), (&false.into(), &serde_json::Value::Null));
+    assert_eq!(
+        (&page.json["status"], &page.json["result"]),
+        (&false.into(), &serde_json::Value::Null)
+    );
 
     let code = world.code(&app, &user, &[]);
-    let fields = [("grant_type", "authorization_code"), ("code", code.as_str()), ("redirect_uri", "http://127.0.0.1:9/")];
+    let fields = [
+        ("grant_type", "authorization_code"),
+        ("code", code.as_str()),
+        ("redirect_uri", "http://127.0.0.1:9/"),
+    ];
     assert_eq!(world.token(&app, &fields).await.json["error"], "invalid_grant");
 }
 
@@ -94,14 +128,19 @@ async fn clients_must_authenticate_and_name_a_known_grant_type() {
     let app = world.app(Usage::UserManaged).await;
     let mut stranger = app.clone();
     stranger.client_secret = "wrong".into();
-    let answer = world.token(&stranger, &[("grant_type", "client_credentials")]).await;
+    let answer = world
+        .token(&stranger, &[("grant_type", "client_credentials")])
+        .await;
     assert_eq!(answer.status, 400);
     assert_eq!(
         answer.json,
         serde_json::json!({ "reason": "Invalid client_id or client_secret", "error": "invalid_client" })
     );
     let answer = world.token(&app, &[("grant_type", "password")]).await;
-    assert_eq!((answer.status, answer.json["error"].as_str()), (400, Some("unsupported_grant_type")));
+    assert_eq!(
+        (answer.status, answer.json["error"].as_str()),
+        (400, Some("unsupported_grant_type"))
+    );
     assert_eq!(world.token(&app, &[]).await.json["error"], "invalid_request");
 }
 
@@ -115,16 +154,34 @@ async fn refreshing_rotates_without_grace() {
     assert_eq!(second.status, 200);
     let dead = world.refresh(&app, old).await;
     assert_eq!(dead.status, 400);
-    assert_eq!(dead.json, serde_json::json!({ "reason": "Invalid Token!", "error": "invalid_grant" }));
+    assert_eq!(
+        dead.json,
+        serde_json::json!({ "reason": "Invalid Token!", "error": "invalid_grant" })
+    );
     // The access token of before lives on, and the new refresh token works.
-    assert_eq!(world.get("v2/users/me", first["access_token"].as_str().unwrap()).await.status, 200);
-    assert_eq!(world.refresh(&app, second.json["refresh_token"].as_str().unwrap()).await.status, 200);
+    assert_eq!(
+        world
+            .get("v2/users/me", first["access_token"].as_str().unwrap())
+            .await
+            .status,
+        200
+    );
+    assert_eq!(
+        world
+            .refresh(&app, second.json["refresh_token"].as_str().unwrap())
+            .await
+            .status,
+        200
+    );
 }
 
 #[actix_web::test]
 async fn a_refresh_token_lives_ninety_days_and_belongs_to_its_client() {
     let world = world().await;
-    let (app, other) = (world.app(Usage::UserManaged).await, world.app(Usage::UserManaged).await);
+    let (app, other) = (
+        world.app(Usage::UserManaged).await,
+        world.app(Usage::UserManaged).await,
+    );
     let first = world.install(&app, &world.user()).await;
     let token = first["refresh_token"].as_str().unwrap();
     assert_eq!(world.refresh(&other, token).await.json["error"], "invalid_grant");
@@ -132,7 +189,13 @@ async fn a_refresh_token_lives_ninety_days_and_belongs_to_its_client() {
     let next = world.refresh(&app, token).await;
     assert_eq!(next.status, 200);
     world.clock.forward(TimeDelta::days(90));
-    assert_eq!(world.refresh(&app, next.json["refresh_token"].as_str().unwrap()).await.status, 400);
+    assert_eq!(
+        world
+            .refresh(&app, next.json["refresh_token"].as_str().unwrap())
+            .await
+            .status,
+        400
+    );
 }
 
 #[actix_web::test]
@@ -141,10 +204,17 @@ async fn authorizing_again_ends_the_earlier_tokens() {
     let (app, user) = (world.app(Usage::UserManaged).await, world.user());
     let first = world.install(&app, &user).await;
     world.install(&app, &user).await;
-    let answer = world.get("v2/users/me", first["access_token"].as_str().unwrap()).await;
+    let answer = world
+        .get("v2/users/me", first["access_token"].as_str().unwrap())
+        .await;
     assert_eq!((answer.status, answer.code()), (401, 4741));
-    let answer = world.refresh(&app, first["refresh_token"].as_str().unwrap()).await;
-    assert_eq!((answer.status, answer.json["error"].as_str()), (400, Some("invalid_grant")));
+    let answer = world
+        .refresh(&app, first["refresh_token"].as_str().unwrap())
+        .await;
+    assert_eq!(
+        (answer.status, answer.json["error"].as_str()),
+        (400, Some("invalid_grant"))
+    );
 }
 
 #[actix_web::test]
@@ -153,11 +223,20 @@ async fn revoking_ends_both_tokens() {
     let app = world.app(Usage::UserManaged).await;
     let tokens = world.install(&app, &world.user()).await;
     let access = tokens["access_token"].as_str().unwrap();
-    let request = world.http.post(world.url("oauth/revoke")).basic_auth(&app.client_id, &app.client_secret);
+    let request = world
+        .http
+        .post(world.url("oauth/revoke"))
+        .basic_auth(&app.client_id, &app.client_secret);
     let answer = read(request.send_form(&[("token", access)]).await.unwrap()).await;
     assert_eq!(answer.json, serde_json::json!({ "status": "success" }));
     assert_eq!(world.get("v2/users/me", access).await.status, 401);
-    assert_eq!(world.refresh(&app, tokens["refresh_token"].as_str().unwrap()).await.status, 400);
+    assert_eq!(
+        world
+            .refresh(&app, tokens["refresh_token"].as_str().unwrap())
+            .await
+            .status,
+        400
+    );
 }
 
 #[actix_web::test]
@@ -165,10 +244,22 @@ async fn a_deleted_user_has_no_tokens() {
     let world = world().await;
     let (app, user) = (world.app(Usage::UserManaged).await, world.user());
     let tokens = world.install(&app, &user).await;
-    world.sim().set_user_status(&user.id, UserStatus::Deleted).await.unwrap();
-    let answer = world.get("v2/users/me", tokens["access_token"].as_str().unwrap()).await;
+    world
+        .sim()
+        .set_user_status(&user.id, UserStatus::Deleted)
+        .await
+        .unwrap();
+    let answer = world
+        .get("v2/users/me", tokens["access_token"].as_str().unwrap())
+        .await;
     assert_eq!((answer.status, answer.code()), (401, 4735));
-    assert_eq!(world.refresh(&app, tokens["refresh_token"].as_str().unwrap()).await.json["error"], "invalid_grant");
+    assert_eq!(
+        world
+            .refresh(&app, tokens["refresh_token"].as_str().unwrap())
+            .await
+            .json["error"],
+        "invalid_grant"
+    );
 }
 
 #[actix_web::test]
@@ -179,7 +270,13 @@ async fn client_credentials_bring_a_bot_token_without_refresh_token() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.json["scope"], "imchat:bot");
     assert!(answer.json.get("refresh_token").is_none());
-    assert_eq!(world.get("v2/users/me", answer.json["access_token"].as_str().unwrap()).await.status, 401);
+    assert_eq!(
+        world
+            .get("v2/users/me", answer.json["access_token"].as_str().unwrap())
+            .await
+            .status,
+        401
+    );
 }
 
 #[actix_web::test]
@@ -188,16 +285,29 @@ async fn tokens_do_not_travel_in_the_query() {
     let app = world.app(Usage::UserManaged).await;
     let tokens = world.install(&app, &world.user()).await;
     let access = tokens["access_token"].as_str().unwrap();
-    let answer = world.get(&format!("v2/users/me?access_token={access}"), access).await;
+    let answer = world
+        .get(&format!("v2/users/me?access_token={access}"), access)
+        .await;
     assert_eq!((answer.status, answer.code()), (401, 124));
 
     let refresh = tokens["refresh_token"].as_str().unwrap();
-    let url = world.url(&format!("oauth/token?grant_type=refresh_token&refresh_token={refresh}"));
-    let request = world.http.post(url).basic_auth(&app.client_id, &app.client_secret);
-    assert_eq!(read(request.send().await.unwrap()).await.json["error"], "invalid_request");
+    let url = world.url(&format!(
+        "oauth/token?grant_type=refresh_token&refresh_token={refresh}"
+    ));
+    let request = world
+        .http
+        .post(url)
+        .basic_auth(&app.client_id, &app.client_secret);
+    assert_eq!(
+        read(request.send().await.unwrap()).await.json["error"],
+        "invalid_request"
+    );
     // The grant type may stand there.
     let url = world.url("oauth/token?grant_type=client_credentials");
-    let request = world.http.post(url).basic_auth(&app.client_id, &app.client_secret);
+    let request = world
+        .http
+        .post(url)
+        .basic_auth(&app.client_id, &app.client_secret);
     assert_eq!(request.send().await.unwrap().status(), 200);
 }
 
@@ -220,7 +330,13 @@ async fn declining_sends_the_browser_back_with_access_denied() {
 async fn only_administrators_authorise_an_admin_managed_app() {
     let world = world().await;
     let app = world.app(Usage::AdminManaged).await;
-    let member = world.sim().create_user(NewUser { role: Role::Member, ..NewUser::default() }).unwrap();
+    let member = world
+        .sim()
+        .create_user(NewUser {
+            role: Role::Member,
+            ..NewUser::default()
+        })
+        .unwrap();
     let order = |user_id| ConsentOrder {
         authorize_url: world.authorize_url(&app, &[]),
         user_id,
@@ -234,17 +350,27 @@ async fn only_administrators_authorise_an_admin_managed_app() {
 async fn an_unknown_client_or_challenge_method_is_an_error_of_the_page() {
     let world = world().await;
     let app = world.app(Usage::UserManaged).await;
-    let page = async |url: String| read(world.http.get(url).send().await.unwrap()).await.json["errorCode"].clone();
+    let page =
+        async |url: String| read(world.http.get(url).send().await.unwrap()).await.json["errorCode"].clone();
     let good = world.authorize_url(&app, &[]).to_string();
     assert_eq!(page(good.replace(&app.client_id, "nobody")).await, 4702);
-    assert_eq!(page(format!("{good}&code_challenge=x&code_challenge_method=S512")).await, 4700);
-    assert_eq!(page(good.replace("response_type=code", "response_type=token")).await, 4700);
+    assert_eq!(
+        page(format!("{good}&code_challenge=x&code_challenge_method=S512")).await,
+        4700
+    );
+    assert_eq!(
+        page(good.replace("response_type=code", "response_type=token")).await,
+        4700
+    );
 }
 
 #[actix_web::test]
 async fn a_client_id_cannot_be_registered_twice() {
     let world = world().await;
-    let new = NewApp { client_id: Some("one".into()), ..NewApp::default() };
+    let new = NewApp {
+        client_id: Some("one".into()),
+        ..NewApp::default()
+    };
     world.sim().create_app(new.clone()).await.unwrap();
     assert!(world.sim().create_app(new).await.is_err());
 }

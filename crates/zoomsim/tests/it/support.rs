@@ -10,8 +10,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domicile_kernel::{Clock, Timestamp};
 use domicile_zoomsim::{
     App, ConsentOrder, Decision, FileKind, FileSelection, Meeting, NewApp, NewFile, NewMeeting, NewRecording,
-    NewSubscription, NewUser, SeededRng, Sim, Usage, User, WebhookAnswer, WebhookRequest, WebhookSender, Zoomsim,
-    ZoomsimSettings,
+    NewSubscription, NewUser, SeededRng, Sim, Usage, User, WebhookAnswer, WebhookRequest, WebhookSender,
+    Zoomsim, ZoomsimSettings,
 };
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
@@ -43,14 +43,16 @@ impl Clock for HandClock {
 /// One request that the scripted receiver got.
 #[derive(Clone)]
 pub struct Got {
-    pub url: Url,
     pub headers: Vec<(&'static str, String)>,
     pub body: String,
 }
 
 impl Got {
     pub fn header(&self, name: &str) -> &str {
-        self.headers.iter().find(|(it, _)| *it == name).map_or("", |(_, value)| value)
+        self.headers
+            .iter()
+            .find(|(it, _)| *it == name)
+            .map_or("", |(_, value)| value)
     }
 
     pub fn json(&self) -> Value {
@@ -79,7 +81,10 @@ pub struct Receiver {
 
 impl Receiver {
     pub fn will_answer(&self, statuses: &[u16]) {
-        let answers = statuses.iter().map(|status| WebhookAnswer::Answered { status: *status, body: "".into() });
+        let answers = statuses.iter().map(|status| WebhookAnswer::Answered {
+            status: *status,
+            body: "".into(),
+        });
         self.script.lock().unwrap().extend(answers);
     }
 
@@ -96,11 +101,17 @@ impl Receiver {
     }
 
     pub fn events(&self) -> Vec<Got> {
-        self.got().into_iter().filter(|got| !got.body.contains("endpoint.url_validation")).collect()
+        self.got()
+            .into_iter()
+            .filter(|got| !got.body.contains("endpoint.url_validation"))
+            .collect()
     }
 
     pub fn challenges(&self) -> Vec<Got> {
-        self.got().into_iter().filter(|got| got.body.contains("endpoint.url_validation")).collect()
+        self.got()
+            .into_iter()
+            .filter(|got| got.body.contains("endpoint.url_validation"))
+            .collect()
     }
 }
 
@@ -108,18 +119,30 @@ impl Receiver {
 impl WebhookSender for Receiver {
     async fn send(&self, request: WebhookRequest, _limit: Duration) -> WebhookAnswer {
         let body = String::from_utf8(request.body.to_vec()).unwrap();
-        self.got.lock().unwrap().push(Got { url: request.url, headers: request.headers, body: body.clone() });
+        self.got.lock().unwrap().push(Got {
+            headers: request.headers,
+            body: body.clone(),
+        });
         if body.contains("endpoint.url_validation") {
             if *self.challenges_fail.lock().unwrap() {
-                return WebhookAnswer::Answered { status: 500, body: "".into() };
+                return WebhookAnswer::Answered {
+                    status: 500,
+                    body: "".into(),
+                };
             }
             let body: Value = serde_json::from_str(&body).unwrap();
             let plain = body["payload"]["plainToken"].as_str().unwrap();
             let answer = json!({ "plainToken": plain, "encryptedToken": hmac_hex(SECRET, plain) });
-            return WebhookAnswer::Answered { status: 200, body: answer.to_string().into() };
+            return WebhookAnswer::Answered {
+                status: 200,
+                body: answer.to_string().into(),
+            };
         }
         let scripted = self.script.lock().unwrap().pop_front();
-        scripted.unwrap_or(WebhookAnswer::Answered { status: 200, body: "".into() })
+        scripted.unwrap_or(WebhookAnswer::Answered {
+            status: 200,
+            body: "".into(),
+        })
     }
 }
 
@@ -140,12 +163,20 @@ pub async fn world() -> World {
         ..ZoomsimSettings::default()
     };
     let zoomsim = Zoomsim::start(settings).await.unwrap();
-    World { zoomsim, clock, receiver, http: http() }
+    World {
+        zoomsim,
+        clock,
+        receiver,
+        http: http(),
+    }
 }
 
 /// A client that follows no redirects and decodes nothing.
 pub fn http() -> Client {
-    Client::builder().disable_redirects().timeout(Duration::from_secs(60)).finish()
+    Client::builder()
+        .disable_redirects()
+        .timeout(Duration::from_secs(60))
+        .finish()
 }
 
 /// Status, and the body as JSON or null.
@@ -222,12 +253,20 @@ impl World {
     }
 
     pub async fn redeem(&self, app: &App, code: &str) -> Answer {
-        let fields = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", REDIRECT)];
+        let fields = [
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", REDIRECT),
+        ];
         self.token(app, &fields).await
     }
 
     pub async fn refresh(&self, app: &App, refresh_token: &str) -> Answer {
-        self.token(app, &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)]).await
+        self.token(
+            app,
+            &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)],
+        )
+        .await
     }
 
     /// The whole token answer of a fresh install.
@@ -246,18 +285,31 @@ impl World {
     }
 
     pub fn recording(&self, user: &User, files: Vec<NewFile>) -> Meeting {
-        self.recording_of(NewMeeting { host_id: user.id.clone(), ..NewMeeting::default() }, files)
+        self.recording_of(
+            NewMeeting {
+                host_id: user.id.clone(),
+                ..NewMeeting::default()
+            },
+            files,
+        )
     }
 
     pub fn recording_of(&self, meeting: NewMeeting, files: Vec<NewFile>) -> Meeting {
-        let new = NewRecording { meeting: Some(meeting), files, ..NewRecording::default() };
+        let new = NewRecording {
+            meeting: Some(meeting),
+            files,
+            ..NewRecording::default()
+        };
         self.sim().create_recording(new).unwrap()
     }
 
     /// A finished recording with one MP4 of this length.
     pub async fn finished(&self, user: &User, size_bytes: u64) -> Meeting {
         let meeting = self.recording(user, vec![NewFile::new(FileKind::Mp4, size_bytes, 5)]);
-        self.sim().finish_recording(&meeting.uuid, &FileSelection::default()).await.unwrap();
+        self.sim()
+            .finish_recording(&meeting.uuid, &FileSelection::default())
+            .await
+            .unwrap();
         self.sim().meeting(&meeting.uuid).unwrap()
     }
 }
@@ -276,14 +328,19 @@ where
 
 /// One parameter of a URL's query.
 pub fn query(url: &Url, name: &str) -> String {
-    url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+    url.query_pairs()
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.into_owned())
+        .unwrap_or_default()
 }
 
 /// A path segment with every byte but the unreserved encoded.
 pub fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
             _ => format!("%{byte:02X}"),
         })
         .collect()

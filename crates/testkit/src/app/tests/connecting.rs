@@ -62,7 +62,7 @@ async fn a_ticket_that_lands_in_another_users_session_is_refused_in_words() {
         "{flash}"
     );
     assert!(
-        flash.contains("Reference req-7") && flash.contains("role=\"alert\""),
+        flash.contains("Reference: req-7.") && flash.contains("role=\"alert\""),
         "{flash}"
     );
     assert!(page.text().contains("not connected"));

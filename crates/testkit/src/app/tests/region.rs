@@ -93,7 +93,10 @@ fn routes(config: &mut web::ServiceConfig) {
 }
 
 fn check_key(request: &HttpRequest) {
-    assert_eq!(request.headers().get(header::AUTHORIZATION).unwrap(), "Bearer the-key");
+    assert_eq!(
+        request.headers().get(header::AUTHORIZATION).unwrap(),
+        "Bearer the-key"
+    );
 }
 
 async fn begin(request: HttpRequest, body: web::Json<Value>, state: Shared) -> HttpResponse {

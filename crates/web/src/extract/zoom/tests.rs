@@ -1,4 +1,5 @@
-use actix_web::{App, HttpResponse, test, web};
+use actix_web::test::{self, TestRequest};
+use actix_web::{App, HttpResponse, web};
 use chrono::{TimeZone, Utc};
 use domicile_kernel::Secret;
 use domicile_zoom::signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign};
@@ -8,7 +9,8 @@ use serde_json::{Value, json};
 use super::*;
 
 const NOW: i64 = 1_795_000_000;
-const EVENT: &str = r#"{"event":"recording.completed","payload":{"account_id":"A","object":{"host_id":"H"}}}"#;
+const EVENT: &str =
+    r#"{"event":"recording.completed","payload":{"account_id":"A","object":{"host_id":"H"}}}"#;
 const CHALLENGE: &str = r#"{"payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"},"event_ts":1654503849680,"event":"endpoint.url_validation"}"#;
 
 struct Fixed;
@@ -25,11 +27,11 @@ fn verifier() -> ZoomEndpointVerifier {
 }
 
 /// What came of a request: its status, and what the handler saw or the problem says.
-async fn send(request: test::TestRequest) -> (u16, Value) {
+async fn send(request: TestRequest) -> (u16, Value) {
     send_to(verifier(), request).await
 }
 
-async fn send_to(verifier: ZoomEndpointVerifier, request: test::TestRequest) -> (u16, Value) {
+async fn send_to(verifier: ZoomEndpointVerifier, request: TestRequest) -> (u16, Value) {
     let app = test::init_service(
         App::new().service(
             web::resource("/zoom/events")
@@ -55,19 +57,19 @@ async fn send_to(verifier: ZoomEndpointVerifier, request: test::TestRequest) -> 
     (status, serde_json::from_slice(&body).unwrap_or_default())
 }
 
-fn signed_with(secret: &str, timestamp: i64, body: &[u8]) -> test::TestRequest {
-    test::TestRequest::post()
+fn signed_with(secret: &str, timestamp: i64, body: &[u8]) -> TestRequest {
+    TestRequest::post()
         .insert_header((TIMESTAMP_HEADER, timestamp.to_string()))
         .insert_header((SIGNATURE_HEADER, sign(&Secret::from(secret), timestamp, body)))
         .set_payload(body.to_vec())
 }
 
-fn signed(body: &[u8]) -> test::TestRequest {
+fn signed(body: &[u8]) -> TestRequest {
     signed_with("new", NOW, body)
 }
 
-fn unsigned(body: &str) -> test::TestRequest {
-    test::TestRequest::post().set_payload(body.to_owned())
+fn unsigned(body: &str) -> TestRequest {
+    TestRequest::post().set_payload(body.to_owned())
 }
 
 #[actix_web::test]
@@ -107,14 +109,28 @@ async fn a_forged_or_unsigned_event_is_unauthenticated_for_good() {
 
 #[actix_web::test]
 async fn a_signature_outside_the_window_is_unauthenticated() {
-    for (signed_at, status) in [(NOW - 5700, 200), (NOW - 5701, 401), (NOW + 300, 200), (NOW + 301, 401)] {
-        assert_eq!(send(signed_with("new", signed_at, EVENT.as_bytes())).await.0, status, "{signed_at}");
+    for (signed_at, status) in [
+        (NOW - 5700, 200),
+        (NOW - 5701, 401),
+        (NOW + 300, 200),
+        (NOW + 301, 401),
+    ] {
+        assert_eq!(
+            send(signed_with("new", signed_at, EVENT.as_bytes())).await.0,
+            status,
+            "{signed_at}"
+        );
     }
     let narrow = verifier().window(Window {
         max_age: Duration::from_secs(10),
         max_ahead: Duration::ZERO,
     });
-    assert_eq!(send_to(narrow, signed_with("new", NOW - 11, EVENT.as_bytes())).await.0, 401);
+    assert_eq!(
+        send_to(narrow, signed_with("new", NOW - 11, EVENT.as_bytes()))
+            .await
+            .0,
+        401
+    );
 }
 
 #[actix_web::test]
@@ -141,13 +157,19 @@ async fn a_challenge_is_answered_signed_or_not_and_with_the_secret_that_signed()
     };
     assert_eq!(send(unsigned(CHALLENGE)).await, (200, answer("new")));
     assert_eq!(send(signed(CHALLENGE.as_bytes())).await, (200, answer("new")));
-    assert_eq!(send(signed_with("old", NOW, CHALLENGE.as_bytes())).await, (200, answer("old")));
+    assert_eq!(
+        send(signed_with("old", NOW, CHALLENGE.as_bytes())).await,
+        (200, answer("old"))
+    );
 }
 
 #[actix_web::test]
 async fn a_challenge_with_a_wrong_signature_is_not_answered() {
     assert_eq!(send(signed_with("other", NOW, CHALLENGE.as_bytes())).await.0, 401);
-    assert_eq!(send(signed_with("new", NOW - 6000, CHALLENGE.as_bytes())).await.0, 401);
+    assert_eq!(
+        send(signed_with("new", NOW - 6000, CHALLENGE.as_bytes())).await.0,
+        401
+    );
 }
 
 #[actix_web::test]
@@ -196,8 +218,16 @@ async fn the_body_limit_is_one_mebibyte_or_as_set() {
     let (status, problem) = send(signed(&over)).await;
     assert_eq!(status, 413);
     assert_eq!(problem["type"], "urn:domicile:problem:payload_too_large");
-    assert_eq!(send_to(verifier().body_limit(10), signed(EVENT.as_bytes())).await.0, 413);
-    assert_eq!(send_to(verifier().body_limit(2_000_000), signed(&over)).await.0, 200);
+    assert_eq!(
+        send_to(verifier().body_limit(10), signed(EVENT.as_bytes()))
+            .await
+            .0,
+        413
+    );
+    assert_eq!(
+        send_to(verifier().body_limit(2_000_000), signed(&over)).await.0,
+        200
+    );
 }
 
 #[actix_web::test]
@@ -213,9 +243,8 @@ async fn a_body_that_never_ends_is_asked_for_again() {
         stalled.recv().await.map(|piece| (piece, stalled))
     });
     let request = signed(EVENT.as_bytes()).uri("/zoom/events").to_http_request();
-    let payload = Payload::Stream {
-        payload: Box::pin(stalled),
-    };
+    let stalled: Pin<Box<dyn futures_util::Stream<Item = _>>> = Box::pin(stalled);
+    let payload = Payload::Stream { payload: stalled };
     let quick = verifier().body_time(Duration::from_millis(10));
     let error = quick.request(&request, payload).await.err().unwrap();
     assert_eq!(error.problem(), Problem::Unavailable);
@@ -255,7 +284,7 @@ proptest! {
 
     #[test]
     fn no_unsigned_body_but_a_challenge_is_answered(body in proptest::collection::vec(any::<u8>(), 0..100), timestamp in "[ -~]{0,12}", signature in "[ -~]{0,80}") {
-        let request = test::TestRequest::post()
+        let request = TestRequest::post()
             .insert_header((TIMESTAMP_HEADER, timestamp))
             .insert_header((SIGNATURE_HEADER, signature))
             .set_payload(body);

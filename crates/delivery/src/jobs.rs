@@ -1,0 +1,158 @@
+//! Delivering a mailbox, one event a run.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domicile_kernel::{Fate, LinkId};
+use domicile_leases::{Backoff, Finished, Handler, JobError, JobKind, Lease, LeaseError, Policy};
+use domicile_store::Conn;
+use tracing::{Instrument, info, info_span};
+
+use crate::delivery::{Delivery, Posted};
+use crate::store::{self, StoredEvent};
+
+/// A job delivers the mailbox that its key names.
+pub(crate) const KIND: JobKind = JobKind("delivery.mailbox");
+
+const POLICY: Policy = Policy {
+    concurrency: 16,
+    lease: Duration::from_mins(1),
+    timeout: Duration::from_secs(45),
+    backoff: Backoff {
+        first: Duration::from_secs(5),
+        longest: Duration::from_hours(1),
+    },
+    // With the backoff's jitter that is some seven days.
+    max_attempts: 240,
+};
+
+/// Runs the jobs of all mailboxes.
+pub(crate) struct Mailboxes {
+    delivery: Delivery,
+}
+
+impl Mailboxes {
+    pub(crate) fn new(delivery: Delivery) -> Self {
+        Self { delivery }
+    }
+
+    /// The mailbox has nothing to deliver; whoever writes to it meanwhile has asked for another run.
+    async fn rest(&self, lease: &Lease) -> Result<Finished, JobError> {
+        let inner = &self.delivery.inner;
+        let now = inner.ids.clock().now();
+        let finished = inner
+            .db
+            .run_tx("mailbox_is_empty", async |conn: &mut Conn| {
+                lease.finish(conn, now).await
+            })
+            .await;
+        Ok(finished?)
+    }
+
+    /// Commits a delivery and ends the run in one transaction, so that a worker that lost its lease marks nothing (INV-5).
+    /// Each event has attempts of its own: the next run begins to count afresh.
+    async fn delivered(
+        &self,
+        lease: &Lease,
+        mailbox: LinkId,
+        event: &StoredEvent,
+        posted: &Posted,
+    ) -> Result<Finished, JobError> {
+        let inner = &self.delivery.inner;
+        let now = inner.ids.clock().now();
+        let finished = inner
+            .db
+            .run_tx(
+                "event_delivered",
+                async |conn: &mut Conn| -> Result<Finished, LeaseError> {
+                    let more = store::has_pending_after(conn, mailbox, event.sequence).await?;
+                    let finished = if more {
+                        lease.finish_and_requeue(conn, now, now).await?
+                    } else {
+                        lease.finish(conn, now).await?
+                    };
+                    store::record_attempt(conn, event.id, &posted.attempt).await?;
+                    store::mark_delivered(conn, event.id, now).await?;
+                    Ok(finished)
+                },
+            )
+            .await?;
+        info!(event.id = %event.id, "delivered");
+        Ok(finished)
+    }
+
+    async fn deliver(
+        &self,
+        lease: &Lease,
+        mailbox: LinkId,
+        event: &StoredEvent,
+    ) -> Result<Finished, JobError> {
+        let inner = &self.delivery.inner;
+        let posted = inner.post(event).await?;
+        let Some((failure, wait)) = posted.failure else {
+            return self.delivered(lease, mailbox, event, &posted).await;
+        };
+        inner
+            .db
+            .run_tx("event_not_delivered", async |conn: &mut Conn| {
+                store::record_attempt(conn, event.id, &posted.attempt).await
+            })
+            .await?;
+        let fate = match failure.fate() {
+            Fate::Retry { .. } => Fate::Retry { after: wait },
+            Fate::Final => Fate::Final,
+        };
+        Err(JobError::new(failure.class(), fate, failure))
+    }
+}
+
+#[async_trait]
+impl Handler for Mailboxes {
+    fn kind(&self) -> JobKind {
+        KIND
+    }
+
+    fn policy(&self) -> Policy {
+        POLICY
+    }
+
+    async fn run(&self, lease: &Lease) -> Result<Finished, JobError> {
+        let mailbox: LinkId = lease
+            .key()
+            .parse()
+            .map_err(|error| JobError::fail("malformed_key", error))?;
+        let event = {
+            let mut conn = self.delivery.inner.db.conn().await?;
+            store::next_pending(&mut conn, mailbox).await?
+        };
+        let Some(event) = event else {
+            return self.rest(lease).await;
+        };
+        let span = info_span!("deliver_event", event.id = %event.id, event.type = event.event_type);
+        if let Some(traceparent) = &event.traceparent {
+            domicile_telemetry::set_parent(&span, traceparent);
+        }
+        self.deliver(lease, mailbox, &event).instrument(span).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domicile_kernel::Rng;
+
+    struct Middle;
+
+    impl Rng for Middle {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(0x7f);
+        }
+    }
+
+    #[test]
+    fn an_app_that_is_down_is_told_for_about_a_week() {
+        let delays = (1..POLICY.max_attempts).map(|attempt| POLICY.backoff.delay(attempt, None, &Middle));
+        let days = delays.sum::<Duration>().as_secs_f64() / 86_400.0;
+        assert!((6.5..8.0).contains(&days), "{days}");
+    }
+}

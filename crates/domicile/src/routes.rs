@@ -1,0 +1,66 @@
+//! Every URL, grouped by caller: the one list.
+
+mod ops;
+mod start_page;
+
+use actix_web::web::{self, ServiceConfig};
+use domicile_telemetry::Telemetry;
+use domicile_web::extract::{self, ZoomEndpointVerifier};
+use domicile_web::guard::{Guard, Listener};
+
+use std::sync::Arc;
+
+use crate::region::Region;
+use crate::server::Draining;
+
+/// The guard around the public listener: requests for another host go no further.
+pub fn public_guard(region: &Region) -> Guard {
+    Guard::for_host(Listener::Public, region.ids.clone(), &region.settings.http.public_url)
+}
+
+/// The guard around the app listener, which the app's backend may call by any of its names.
+pub fn app_guard(region: &Region) -> Guard {
+    Guard::new(Listener::App, region.ids.clone())
+}
+
+/// The guard around the ops listener.
+pub fn ops_guard(region: &Region) -> Guard {
+    Guard::new(Listener::Ops, region.ids.clone())
+}
+
+/// Zoom and browsers: `GET /`, `/install`, `/connect/{session}`, `/oauth/callback`, `POST /zoom/events`.
+pub fn public(config: &mut ServiceConfig, region: &Region) {
+    config
+        .app_data(web::Data::new(region.linking.clone()))
+        .app_data(web::Data::new(start_page::StartPage::of(&region.settings)))
+        .configure(start_page::configure)
+        .configure(domicile_linking::routes::configure_public)
+        .configure(|config| domicile_intake::routes::configure(config, &region.intake, events_verifier(region)));
+}
+
+fn events_verifier(region: &Region) -> ZoomEndpointVerifier {
+    let secrets = region.settings.zoom.webhook_secrets.clone();
+    ZoomEndpointVerifier::new("events", secrets, Arc::clone(region.ids.clock()))
+}
+
+/// The app's backend, by API key: `/v1/...`.
+pub fn app(config: &mut ServiceConfig, region: &Region) {
+    config
+        .app_data(web::Data::new(region.settings.app.api_keys.clone()))
+        .app_data(web::Data::new(region.linking.clone()))
+        .app_data(web::Data::new(region.library.clone()))
+        .app_data(web::Data::new(region.delivery.clone()))
+        .configure(extract::configure)
+        .configure(domicile_linking::routes::configure_app)
+        .configure(domicile_recordings::routes::configure)
+        .configure(domicile_delivery::routes::configure);
+}
+
+/// The cluster: `/livez`, `/readyz`, `/metrics`.
+pub fn ops(config: &mut ServiceConfig, region: &Region, telemetry: &Arc<Telemetry>, draining: &Draining) {
+    config
+        .app_data(web::Data::new(region.db.clone()))
+        .app_data(web::Data::from(Arc::clone(telemetry)))
+        .app_data(web::Data::new(draining.clone()))
+        .configure(ops::configure);
+}

@@ -1,0 +1,8 @@
+//! The room as a whole, on a database of its own and with a fake Zoom.
+
+mod events;
+mod fetching;
+mod media;
+mod merging;
+mod room;
+mod serving;
