@@ -115,6 +115,12 @@ pub(crate) async fn insert(
     Ok(())
 }
 
+#[derive(QueryableByName)]
+struct Held {
+    #[diesel(sql_type = Nullable<BigInt>)]
+    lowest: Option<i64>,
+}
+
 /// The sequence up to which every event is either visible to the next query or will never be.
 async fn settled_up_to(conn: &mut Conn) -> Result<i64, StoreError> {
     // In this order: who takes a sequence up to `last` has its lock by now, and holds it until its event is visible.
@@ -123,11 +129,6 @@ async fn settled_up_to(conn: &mut Conn) -> Result<i64, StoreError> {
     ))
     .get_result(conn)
     .await?;
-    #[derive(QueryableByName)]
-    struct Held {
-        #[diesel(sql_type = Nullable<BigInt>)]
-        lowest: Option<i64>,
-    }
     let held: Held = diesel::sql_query(
         "SELECT min((classid::bigint & 65535) << 32 | objid::bigint) AS lowest FROM pg_locks \
          WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 16 = $1 \

@@ -80,7 +80,7 @@ const TRANSFER: Timeouts =
 
 impl Region {
     /// Wires the rooms. Nothing is called and no connection opened yet.
-    pub fn build(settings: Settings, ids: Ids) -> Result<Self, RegionError> {
+    pub fn build(mut settings: Settings, ids: Ids) -> Result<Self, RegionError> {
         let egress = Egress::new(Arc::new(fence(&settings)?), Arc::new(SystemResolver))?;
         let db = Db::new(settings.database.clone())?;
         let clock = Arc::clone(ids.clock());
@@ -98,7 +98,16 @@ impl Region {
             egress.client("zoom_oauth", CALL),
             clock,
         )?;
-        let delivery = delivery(&settings, &egress, &db, &ids, &vault);
+        let delivery = Delivery::new(
+            DeliverySettings {
+                region: settings.region.id.clone(),
+                destination: settings.app.events.take(),
+            },
+            db.clone(),
+            ids.clone(),
+            vault.clone(),
+            &egress,
+        );
         let linking = Linking::new(LinkingParts {
             db: db.clone(),
             ids: ids.clone(),
@@ -106,14 +115,14 @@ impl Region {
             oauth,
             api: api.clone(),
             default_api_base: settings.zoom.api_base.clone(),
-            outbox: delivery.outbox(),
+            outbox: Arc::new(delivery.clone()),
             settings: linking_settings(&settings),
         });
         let intake = Intake::new(IntakeSettings::default(), db.clone(), ids.clone(), vault.clone());
         let storage = ObjectStorage::open(
             &settings.objects.url,
             &settings.objects.s3,
-            egress.client("object_storage", TRANSFER),
+            egress.client("object_storage", domicile_objects::TIMEOUTS),
         )?;
         let library = Library::new(db.clone(), vault.clone(), storage.clone());
         let fetching = domicile_recordings::Parts {
@@ -121,7 +130,7 @@ impl Region {
             ids: ids.clone(),
             vault,
             storage,
-            outbox: delivery.outbox(),
+            outbox: Arc::new(delivery.clone()),
             bodies: Arc::new(KeptBodies(intake.clone())),
             tokens: Arc::new(LinkTokens(linking.clone())),
             downloads: egress.client("zoom_download", TRANSFER).for_foreign_urls(),
@@ -140,7 +149,7 @@ impl Region {
         let handlers = domicile_linking::jobs::handlers(&self.linking)
             .into_iter()
             .chain(domicile_recordings::handlers(self.fetching.clone()))
-            .chain(self.delivery.handlers());
+            .chain(self.delivery.handler());
         handlers
             .fold(Workers::builder(self.db.clone(), self.ids.clone()), |builder, handler| builder.handler(handler))
             .drain_timeout(DRAIN_TIMEOUT)
@@ -172,7 +181,6 @@ fn fence(settings: &Settings) -> Result<Fence, RegionError> {
         .setting("DOMICILE_OBJECTS_URL", "the object storage")
         .setting("DOMICILE_APP_EVENTS_URL", "the app's events")
         .setting("DOMICILE_EGRESS_ALLOW", "further hosts")
-        .setting("OTEL_EXPORTER_OTLP_ENDPOINT", "the collector")
         .allow_all("DOMICILE_ZOOM_HOSTS", settings.zoom.hosts.rules().iter().cloned())
         .allow("DOMICILE_ZOOM_OAUTH_URL", HostRule::for_url(&settings.zoom.oauth_url)?)
         .allow("DOMICILE_ZOOM_API_URL", HostRule::for_url(settings.zoom.api_base.url())?)
@@ -183,30 +191,15 @@ fn fence(settings: &Settings) -> Result<Fence, RegionError> {
     if let Some(events) = &settings.app.events {
         fence = fence.allow("DOMICILE_APP_EVENTS_URL", HostRule::for_url(&events.url)?.internal());
     }
-    if let Some(endpoint) = &settings.otlp_endpoint {
-        fence = fence.allow("OTEL_EXPORTER_OTLP_ENDPOINT", collector_rule(endpoint)?.internal());
-    }
     Ok(fence.build())
 }
 
-fn collector_rule(endpoint: &Url) -> Result<HostRule, domicile_egress::InvalidRule> {
-    HostRule::for_url(endpoint)
-}
-
-/// The client through which telemetry leaves.
+/// The client through which telemetry leaves. It has a fence of its own, because it is needed before metrics exist, and a
+/// fence counts its refusals with the metrics that exist when it is built.
 pub fn collector_client(settings: &Settings) -> Result<Option<(Url, Client)>, RegionError> {
     let Some(endpoint) = &settings.otlp_endpoint else { return Ok(None) };
-    let egress = Egress::new(Arc::new(fence(settings)?), Arc::new(SystemResolver))?;
+    let rule = HostRule::for_url(endpoint)?.internal();
+    let fence = Fence::builder().allow("OTEL_EXPORTER_OTLP_ENDPOINT", rule).build();
+    let egress = Egress::new(Arc::new(fence), Arc::new(SystemResolver))?;
     Ok(Some((endpoint.clone(), egress.client("otlp", CALL))))
-}
-
-fn delivery(settings: &Settings, egress: &Egress, db: &Db, ids: &Ids, vault: &Vault) -> Delivery {
-    let destination = settings.app.events.as_ref().map(|events| (events.url.clone(), events.secrets.clone()));
-    Delivery::new(
-        DeliverySettings { region_id: settings.region.id.clone(), destination },
-        db.clone(),
-        ids.clone(),
-        vault.clone(),
-        egress.client("app_events", CALL).with_trace_propagation(),
-    )
 }

@@ -4,6 +4,7 @@ mod ops;
 mod start_page;
 
 use actix_web::web::{self, ServiceConfig};
+use domicile_intake::Endpoint;
 use domicile_telemetry::Telemetry;
 use domicile_web::extract::{self, ZoomEndpointVerifier};
 use domicile_web::guard::{Guard, Listener};
@@ -35,12 +36,16 @@ pub fn public(config: &mut ServiceConfig, region: &Region) {
         .app_data(web::Data::new(start_page::StartPage::of(&region.settings)))
         .configure(start_page::configure)
         .configure(domicile_linking::routes::configure_public)
-        .configure(|config| domicile_intake::routes::configure(config, &region.intake, events_verifier(region)));
+        .service(domicile_intake::routes::endpoint(
+            Endpoint::Events,
+            web::Data::new(events_verifier(region)),
+            web::Data::new(region.intake.clone()),
+        ));
 }
 
 fn events_verifier(region: &Region) -> ZoomEndpointVerifier {
     let secrets = region.settings.zoom.webhook_secrets.clone();
-    ZoomEndpointVerifier::new("events", secrets, Arc::clone(region.ids.clock()))
+    ZoomEndpointVerifier::new(Endpoint::Events.as_str(), secrets, Arc::clone(region.ids.clock()))
 }
 
 /// The app's backend, by API key: `/v1/...`.

@@ -98,15 +98,7 @@ pub struct AppSettings {
     /// Below these a connect session may return.
     pub return_urls: ReturnUrls,
     /// Where events are delivered; without it the app pulls.
-    pub events: Option<EventsSettings>,
-}
-
-/// Where events go and what signs them.
-pub struct EventsSettings {
-    /// The app's endpoint.
-    pub url: Url,
-    /// Standard Webhooks secrets; the first signs.
-    pub secrets: domicile_delivery::SigningSecrets,
+    pub events: Option<domicile_delivery::Destination>,
 }
 
 /// How long a stop may take before running work is given back.

@@ -36,19 +36,14 @@ pub struct DispatcherBuilder {
     ids: Ids,
     router: Arc<dyn LinkRouter>,
     settings: DispatchSettings,
-    handlers: HashMap<String, Vec<Arc<dyn EventHandler>>>,
+    handlers: Vec<Arc<dyn EventHandler>>,
 }
 
 impl DispatcherBuilder {
     /// Adds a handler for its event types. Several may take the same type; they all do, or none.
     #[must_use]
     pub fn handler(mut self, handler: Arc<dyn EventHandler>) -> Self {
-        for event_type in handler.event_types() {
-            self.handlers
-                .entry((*event_type).to_owned())
-                .or_default()
-                .push(Arc::clone(&handler));
-        }
+        self.handlers.push(handler);
         self
     }
 
@@ -62,13 +57,20 @@ impl DispatcherBuilder {
     /// Ready to run.
     pub fn build(self) -> Dispatcher {
         METRICS.start_at_zero();
+        let mut by_event_type: HashMap<String, Vec<Arc<dyn EventHandler>>> = HashMap::new();
+        for handler in &self.handlers {
+            for event_type in handler.event_types() {
+                let handlers = by_event_type.entry((*event_type).to_owned()).or_default();
+                handlers.push(Arc::clone(handler));
+            }
+        }
         Dispatcher {
             inner: Arc::new(Inner {
                 db: self.db,
                 ids: self.ids,
                 router: self.router,
                 settings: self.settings,
-                handlers: self.handlers,
+                handlers: by_event_type,
                 wake: Notify::new(),
             }),
         }
@@ -115,7 +117,7 @@ impl Dispatcher {
             ids,
             router,
             settings: DispatchSettings::default(),
-            handlers: HashMap::new(),
+            handlers: Vec::new(),
         }
     }
 

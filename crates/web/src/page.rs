@@ -75,7 +75,7 @@ fn layout_of(title: &str, class: &str, main: &Markup) -> Markup {
             }
             body {
                 a.skip href="#main" { "Skip to content" }
-                header.top {
+                header class={ "top " (class) } {
                     svg viewBox="0 0 24 24" aria-hidden="true" focusable="false" {
                         path fill="none" stroke="currentColor" stroke-width="2" stroke-linejoin="round" d="M4 11l8-7 8 7v9H4z" {}
                         circle cx="12" cy="14" r="2.5" fill="currentColor" {}

@@ -55,13 +55,13 @@ pub fn markdown() -> String {
         operators look for.\n\n\
         | id | status | retryable | title | what to do |\n| --- | --- | --- | --- | --- |\n"
         .to_owned();
-    for entry in all() {
+    text.extend(all().map(|entry| {
         let retryable = if entry.retryable { "yes" } else { "no" };
-        text += &format!(
+        format!(
             "| `{}` | {} | {retryable} | {} | {} |\n",
             entry.id, entry.status, entry.title, entry.cure
-        );
-    }
+        )
+    }));
     text
 }
 

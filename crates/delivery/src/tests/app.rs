@@ -104,8 +104,8 @@ impl App {
         }
     }
 
-    pub(super) fn url(&self) -> Option<Url> {
-        Some(self.url.clone())
+    pub(super) fn url(&self) -> Url {
+        self.url.clone()
     }
 
     pub(super) fn answer(&self, subject: &str, answer: Answer) {
@@ -168,13 +168,13 @@ async fn receive(state: web::Data<State>, request: HttpRequest, body: web::Bytes
     };
     let subject = post.json()["subject"].as_str().unwrap().to_owned();
     state.posts.lock().unwrap().push(post);
-    let hold = {
+    let waits = {
         let mut held = state.held.lock().unwrap();
-        let hold = *held > 0;
+        let waits = *held > 0;
         *held = held.saturating_sub(1);
-        hold
+        waits
     };
-    if hold {
+    if waits {
         state.arrived.notify_one();
         state.go_on.notified().await;
     }

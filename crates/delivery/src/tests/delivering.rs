@@ -6,7 +6,7 @@ use super::*;
 #[tokio::test]
 async fn an_event_is_posted_as_the_contract_says_and_verifies() {
     let app = App::start();
-    let room = Room::new(app.url()).await;
+    let room = Room::new(Some(app.url())).await;
     let id = room.write(mailbox(1), "user:1", "é \"one\"").await;
     assert_eq!(room.jobs().await, [(mailbox(1).to_string(), "queued".to_owned())]);
     assert_eq!(room.workers().run_due().await.unwrap(), 1);
@@ -37,7 +37,7 @@ async fn an_event_is_posted_as_the_contract_says_and_verifies() {
 #[tokio::test]
 async fn each_attempt_has_the_same_bytes_and_id_and_its_own_time_and_signature() {
     let app = App::start();
-    let room = Room::new(app.url()).await;
+    let room = Room::new(Some(app.url())).await;
     app.answer("user:1", Answer::status(503));
     let id = room.write(mailbox(1), "user:1", "one").await;
     let workers = room.workers();
@@ -70,7 +70,7 @@ async fn each_attempt_has_the_same_bytes_and_id_and_its_own_time_and_signature()
 #[tokio::test]
 async fn a_mailbox_keeps_its_order_while_another_is_down() {
     let app = App::start();
-    let room = Room::new(app.url()).await;
+    let room = Room::new(Some(app.url())).await;
     app.answer("user:1", Answer::status(500));
     for (number, subject, note) in [
         (1, "user:1", "1a"),
@@ -105,7 +105,7 @@ async fn a_mailbox_keeps_its_order_while_another_is_down() {
 #[tokio::test]
 async fn each_event_has_attempts_of_its_own() {
     let app = App::start();
-    let room = Room::new(app.url()).await;
+    let room = Room::new(Some(app.url())).await;
     app.answer("user:1", Answer::status(500));
     room.write(mailbox(1), "user:1", "a").await;
     room.write(mailbox(1), "user:1", "b").await;
@@ -130,7 +130,7 @@ async fn each_event_has_attempts_of_its_own() {
 #[tokio::test]
 async fn the_apps_retry_after_is_obeyed() {
     let app = App::start();
-    let room = Room::new(app.url()).await;
+    let room = Room::new(Some(app.url())).await;
     let until = (room.clock.now() + TimeDelta::hours(3)).to_rfc2822();
     for (header, wait) in [
         ("7200".to_owned(), Duration::from_hours(2)),
@@ -160,10 +160,10 @@ async fn the_apps_retry_after_is_obeyed() {
 #[tokio::test]
 async fn only_2xx_is_success_and_redirects_are_not_followed() {
     let app = App::start();
-    let room = Room::new(app.url()).await;
+    let room = Room::new(Some(app.url())).await;
     let id = room.write(mailbox(1), "user:1", "one").await;
     let workers = room.workers();
-    let location = app.url().unwrap().join("/elsewhere").unwrap().to_string();
+    let location = app.url().join("/elsewhere").unwrap().to_string();
     for status in [301, 307, 400, 401, 404, 410, 500] {
         app.answer(
             "user:1",
@@ -192,7 +192,7 @@ async fn an_app_that_cannot_be_reached_is_tried_again() {
     let app = App::start();
     let url = app.url();
     app.stop().await;
-    let room = Room::new(url).await;
+    let room = Room::new(Some(url)).await;
     let id = room.write(mailbox(1), "user:1", "one").await;
     assert_eq!(room.workers().run_due().await.unwrap(), 1);
     assert_eq!(room.attempts(id).await, [(1, None, Some("connect".to_owned()))]);
@@ -203,7 +203,7 @@ async fn an_app_that_cannot_be_reached_is_tried_again() {
 #[tokio::test]
 async fn a_worker_that_lost_its_lease_while_posting_marks_nothing() {
     let app = App::start();
-    let room = Room::new(app.url()).await;
+    let room = Room::new(Some(app.url())).await;
     let id = room.write(mailbox(1), "user:1", "one").await;
     app.hold_next();
     let slow = room.workers();
@@ -229,7 +229,7 @@ async fn a_worker_that_lost_its_lease_while_posting_marks_nothing() {
 #[tokio::test]
 async fn a_worker_that_dies_while_posting_leaves_the_event_to_another() {
     let app = App::start();
-    let room = Room::new(app.url()).await;
+    let room = Room::new(Some(app.url())).await;
     room.write(mailbox(1), "user:1", "one").await;
     app.hold_next();
     let dying = room.workers();
@@ -248,7 +248,7 @@ async fn a_worker_that_dies_while_posting_leaves_the_event_to_another() {
 #[tokio::test]
 async fn an_event_written_while_the_mailbox_is_at_work_is_delivered_too() {
     let app = App::start();
-    let room = Room::new(app.url()).await;
+    let room = Room::new(Some(app.url())).await;
     room.write(mailbox(1), "user:1", "one").await;
     app.hold_next();
     let workers = room.workers();
@@ -265,7 +265,7 @@ async fn an_event_written_while_the_mailbox_is_at_work_is_delivered_too() {
 async fn what_was_counted_and_logged_shows_no_data_and_no_path() {
     let capture = domicile_telemetry::testing::capture();
     let app = App::start();
-    let room = Room::new(app.url()).await;
+    let room = Room::new(Some(app.url())).await;
     app.answer("user:1", Answer::status(500));
     room.write(mailbox(1), "user:1", "PLANTED").await;
     let workers = room.workers();

@@ -39,7 +39,7 @@ fn notes(page: &Value) -> Vec<&str> {
 #[actix_web::test]
 async fn an_event_is_listed_with_the_bytes_with_which_it_is_delivered() {
     let app = App::start();
-    let room = Room::new(app.url()).await;
+    let room = Room::new(Some(app.url())).await;
     let id = room.write(mailbox(1), "user:1", "é").await;
     let listed = get(&room, "/v1/events").await.1;
     let read = get(&room, &format!("/v1/events/{id}")).await;

@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test]
 async fn a_transaction_that_fails_leaves_neither_event_nor_job() {
     let app = App::start();
-    let room = Room::new(app.url()).await;
+    let room = Room::new(Some(app.url())).await;
     let event = room.event(mailbox(1), "user:1", "one").await;
     let result = room
         .db

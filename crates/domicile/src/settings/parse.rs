@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-use domicile_delivery::SigningSecrets;
+use domicile_delivery::{Destination, EventSecrets};
 use domicile_egress::HostRule;
 use domicile_kernel::{RegionId, Secret};
 use domicile_linking::ReturnUrls;
@@ -21,7 +21,7 @@ use super::environment::Environment;
 use super::faults::Faults;
 use super::reference::{Requirement, SETTINGS};
 use super::{
-    AppSettings, EventsSettings, HttpSettings, ObjectsSettings, RegionSettings, Settings, ZoomSettings,
+    AppSettings, HttpSettings, ObjectsSettings, RegionSettings, Settings, ZoomSettings,
 };
 
 #[derive(Deserialize, Default)]
@@ -291,7 +291,7 @@ impl Reader {
 
     /// Both or neither; the outer `None` is a fault, the inner that the app pulls.
     #[expect(clippy::option_option, reason = "a fault and an absent option are two things")]
-    fn events(&mut self, url: Option<String>, secrets: Option<String>) -> Option<Option<EventsSettings>> {
+    fn events(&mut self, url: Option<String>, secrets: Option<String>) -> Option<Option<Destination>> {
         const URL: &str = "DOMICILE_APP_EVENTS_URL";
         const SECRETS: &str = "DOMICILE_APP_EVENTS_SECRETS";
         match (self.text(URL, url), self.text(SECRETS, secrets)) {
@@ -307,8 +307,8 @@ impl Reader {
             (Some(url), Some(secrets)) => {
                 let url = self.url(URL, Some(url));
                 let secrets: Vec<_> = split(&secrets).map(Secret::from).collect();
-                let secrets = self.faults.take(SECRETS, SigningSecrets::new(&secrets));
-                Some(Some(EventsSettings { url: url?, secrets: secrets? }))
+                let secrets = self.faults.take(SECRETS, EventSecrets::new(&secrets));
+                Some(Some(Destination { url: url?, secrets: secrets? }))
             }
         }
     }

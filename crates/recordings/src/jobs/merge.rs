@@ -7,6 +7,7 @@ use domicile_kernel::state::{FileStatus, RecordingStatus};
 use domicile_kernel::{FileId, LinkId, RecordingId, Timestamp, ZoomFileId};
 use domicile_leases::{Backoff, Finished, Handler, JobError, JobKind, Lease, NewJob, Policy, enqueue};
 use domicile_store::Conn;
+use domicile_telemetry::current_traceparent;
 use domicile_vault::{DataKey, KeyScope};
 use domicile_zoom::event::RecordingEvent;
 use tracing::{info, warn};
@@ -121,7 +122,6 @@ impl Shared {
         let mut known = BTreeMap::new();
         let mut taking = Taking {
             shared: self,
-            lease,
             recording: row.id(),
             key,
             now,
@@ -154,7 +154,6 @@ impl Shared {
 /// The files of one recording while an event is being taken over.
 struct Taking<'a> {
     shared: &'a Shared,
-    lease: &'a Lease,
     recording: RecordingId,
     key: &'a DataKey,
     now: Timestamp,
@@ -191,11 +190,12 @@ impl Taking<'_> {
 
     /// Asks for a file to be fetched.
     async fn want(&self, conn: &mut Conn, id: FileId) -> Result<(), RecordingsError> {
+        let traceparent = current_traceparent();
         let job = NewJob {
             kind: FETCH,
             key: &id.to_string(),
             due_at: self.now,
-            traceparent: self.lease.traceparent(),
+            traceparent: traceparent.as_deref(),
         };
         Ok(enqueue(conn, &self.shared.ids, job).await?)
     }

@@ -512,7 +512,7 @@ async fn no_failure_says_where_a_file_is_served_or_what_opens_it() {
     assert_eq!(room.jobs().await.len(), 5);
     let told = capture.everything();
     assert!(
-        told.contains("host_refused") && told.contains("truncated_body"),
+        told.contains("host_refused") && told.contains("server_error"),
         "{told}"
     );
     assert!(!told.contains("PLANTED"), "{told}");
@@ -522,16 +522,26 @@ async fn no_failure_says_where_a_file_is_served_or_what_opens_it() {
             &[("outcome", "failed"), ("error.type", class)],
         )
     };
-    let counted: f64 = [
-        "host_refused",
-        "bad_download_url",
-        "server_error",
-        "truncated_body",
-    ]
-    .map(failed)
-    .iter()
-    .sum();
+    let counted: f64 = ["host_refused", "bad_download_url", "server_error", "broken"]
+        .map(failed)
+        .iter()
+        .sum();
     assert!((counted - 5.0).abs() < f64::EPSILON, "{told}");
+}
+
+#[tokio::test]
+async fn one_trace_goes_from_the_event_to_the_download() {
+    let capture = domicile_telemetry::testing::capture();
+    let room = reported().await;
+    room.run_sql("UPDATE jobs SET traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'")
+        .await;
+    room.media.answers(|_| whole(&mp4(SIZE)));
+    room.run().await;
+    for name in ["recording.merge", "recording.fetch", "GET zoom_download"] {
+        let spans = capture.spans();
+        let span = spans.iter().find(|span| span.name == name).unwrap();
+        assert_eq!(span.trace_id, "0af7651916cd43dd8448eb211c80319c", "{name}");
+    }
 }
 
 #[tokio::test]

@@ -448,3 +448,37 @@ async fn over_a_real_connection_a_panic_is_answered_and_the_connection_goes_on()
     assert!(answers.contains("HTTP/1.1 200 OK"), "{answers}");
     assert!(answers.ends_with("thing"), "{answers}");
 }
+
+#[actix_web::test]
+async fn a_client_that_proved_itself_is_named_by_its_key() {
+    use sha2::{Digest, Sha256};
+
+    let (log, _guard) = Log::start();
+    let keys: crate::extract::AppKeys = format!("backend:{}", hex::encode(Sha256::digest("PLANTED")))
+        .parse()
+        .unwrap();
+    let app = test::init_service(
+        App::new()
+            .app_data(web::Data::new(keys))
+            .service(web::resource("/v1/ping").get(async |_: crate::extract::AppKey| "pong"))
+            .wrap(Guard::new(Listener::App, ids())),
+    )
+    .await;
+    for (key, status, client, name) in [
+        ("PLANTED", 200, "app", Value::from("backend")),
+        ("PLANTED2", 401, "unknown", Value::Null),
+    ] {
+        let request = get("/v1/ping").insert_header((header::AUTHORIZATION, format!("Bearer {key}")));
+        assert_eq!(
+            test::call_service(&app, request.to_request()).await.status(),
+            status
+        );
+        let lines = log.lines();
+        let fields = &lines.last().unwrap()["fields"];
+        assert_eq!(
+            (&fields["domicile.client"], &fields["domicile.app_key"]),
+            (&client.into(), &name)
+        );
+    }
+    assert!(!log.text().contains("PLANTED"));
+}

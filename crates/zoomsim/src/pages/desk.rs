@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use maud::{Markup, html};
 
 use crate::model::app::App;
-use crate::model::meeting::{FileState, Meeting};
+use crate::model::meeting::{FileKind, FileState, Meeting, RecordingFile};
 use crate::model::user::User;
 use crate::pages::{desk_forms, frame, log};
 use crate::sim::Sim;
@@ -130,6 +130,14 @@ fn meeting_item(sim: &Sim, meeting: &Meeting) -> Markup {
         .unwrap_or_default();
     let uuid = [("uuid", meeting.uuid.as_str())];
     let any = |state| meeting.files_in(state).next().is_some();
+    let can_finish = |transcript| {
+        let open = |file: &&RecordingFile| matches!(file.state, FileState::Processing | FileState::Completed);
+        meeting
+            .files
+            .iter()
+            .filter(open)
+            .any(|file| (file.kind == FileKind::Transcript) == transcript)
+    };
     html! {
         div.item {
             h3 { (meeting.topic) }
@@ -138,10 +146,8 @@ fn meeting_item(sim: &Sim, meeting: &Meeting) -> Markup {
                 p.faint { (file.kind.file_type()) " · " (file.size_bytes) " bytes · " (file_state(file.state)) }
             }
             div.row {
-                @if any(FileState::Processing) || any(FileState::Completed) {
-                    (desk_forms::button("/desk/finish", "Finish recording", &uuid))
-                    (desk_forms::button("/desk/finish-transcript", "Finish transcript", &uuid))
-                }
+                @if can_finish(false) { (desk_forms::button("/desk/finish", "Finish recording", &uuid)) }
+                @if can_finish(true) { (desk_forms::button("/desk/finish-transcript", "Finish transcript", &uuid)) }
                 @if any(FileState::Completed) { (desk_forms::button("/desk/trash", "Trash", &uuid)) }
                 @if any(FileState::Trashed) {
                     (desk_forms::button("/desk/recover", "Recover", &uuid))
@@ -186,6 +192,14 @@ fn faults(sim: &Sim) -> Markup {
     }
 }
 
+fn tries(count: usize) -> String {
+    if count == 1 {
+        "1 try".to_owned()
+    } else {
+        format!("{count} tries")
+    }
+}
+
 fn recent(sim: &Sim) -> Markup {
     let log = sim.webhook_log();
     html! {
@@ -196,7 +210,7 @@ fn recent(sim: &Sim) -> Markup {
                     thead { tr { th { "Event" } th { "State" } th { "Tries" } } }
                     tbody {
                         @for row in log.iter().rev().take(8) {
-                            tr { td { code { (row.event) } } td { (log::state(row.state)) } td { (row.attempts.len()) " tries" } }
+                            tr { td { code { (row.event) } } td { (log::state(row.state)) } td { (tries(row.attempts.len())) } }
                         }
                     }
                 }

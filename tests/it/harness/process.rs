@@ -1,0 +1,55 @@
+//! The real binary, in a process of its own.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::eventually;
+
+/// The binary beside this test's own, where cargo puts both.
+fn binary() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let path = test.parent().and_then(|deps| deps.parent()).unwrap().join("domicile");
+    assert!(path.exists(), "{} is missing: run `cargo build -p domicile` first", path.display());
+    path
+}
+
+fn command(environment: &BTreeMap<String, String>, arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary());
+    command.args(arguments).env_clear().envs(environment);
+    command
+}
+
+/// Runs a command to its end.
+pub fn run(environment: &BTreeMap<String, String>, arguments: &[&str]) -> Output {
+    command(environment, arguments).output().unwrap()
+}
+
+/// A running region; it is killed if the test fails.
+pub struct Process(Child);
+
+impl Process {
+    pub fn start(environment: &BTreeMap<String, String>, role: &str) -> Self {
+        let log = if std::env::var_os("DOMICILE_TEST_LOGS").is_some() { Stdio::inherit() } else { Stdio::null() };
+        Self(command(environment, &[role]).stdout(log).stderr(Stdio::inherit()).spawn().unwrap())
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.0.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    /// How it ended; it is waited for.
+    pub async fn ended(&mut self) -> ExitStatus {
+        eventually("the end of the process", async || self.0.try_wait().unwrap()).await
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
