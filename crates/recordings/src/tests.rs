@@ -6,3 +6,4 @@ mod media;
 mod merging;
 mod room;
 mod serving;
+mod store;

@@ -22,8 +22,7 @@ use http::{Method, Request};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
 
 use super::browser::{Answer, Browser, call, client};
@@ -47,18 +46,13 @@ pub struct World {
     pub environment: BTreeMap<String, String>,
     pub client: Client,
     sockets: Option<Sockets>,
-    running: Option<Running>,
+    _running: Option<DropGuard>,
 }
 
 struct Sockets {
     public: TcpListener,
     app: TcpListener,
     ops: TcpListener,
-}
-
-struct Running {
-    stop: CancellationToken,
-    server: JoinHandle<std::io::Result<()>>,
 }
 
 impl World {
@@ -116,7 +110,7 @@ impl World {
             environment: environment.map(|(name, value)| (name.to_owned(), value)).into(),
             client: client(),
             sockets: Some(sockets),
-            running: None,
+            _running: None,
         }
     }
 
@@ -138,15 +132,8 @@ impl World {
             ops: sockets.ops,
         };
         let stop = CancellationToken::new();
-        let server = tokio::spawn(server::run(region, Role::Run, listeners, telemetry, stop.clone()));
-        self.running = Some(Running { stop, server });
-    }
-
-    /// Stops the region and waits until it has drained.
-    pub async fn stop_region(&mut self) {
-        let running = self.running.take().expect("the region runs");
-        running.stop.cancel();
-        running.server.await.unwrap().unwrap();
+        tokio::spawn(server::run(region, Role::Run, listeners, telemetry, stop.clone()));
+        self._running = Some(stop.drop_guard());
     }
 
     /// Registers the Marketplace app at Zoom; the region's endpoint is challenged then, so it must run.

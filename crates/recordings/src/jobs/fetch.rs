@@ -7,7 +7,6 @@ use domicile_kernel::{FileId, RecordingId};
 use domicile_leases::{Backoff, Finished, Handler, JobError, JobKind, Lease, NewJob, Policy, enqueue};
 use domicile_objects::{ObjectKey, ObjectsError, StoredObject};
 use domicile_store::{Conn, StoreError};
-use domicile_telemetry::current_traceparent;
 use domicile_vault::KeyScope;
 use tracing::{info, warn};
 
@@ -75,12 +74,11 @@ impl Handler for Fetch {
         let now = self.0.now();
         store::mark_failed(conn, id, class, now).await?;
         // The event needs the account's key, which is never looked for within a transaction.
-        let traceparent = current_traceparent();
         let job = NewJob {
             kind: SETTLE,
             key: &file.recording_id().to_string(),
             due_at: now,
-            traceparent: traceparent.as_deref(),
+            traceparent: lease.traceparent(),
         };
         enqueue(conn, &self.0.ids, job).await
     }

@@ -52,6 +52,7 @@ struct Incoming<'a> {
     event: &'a RecordingEvent,
     files: &'a BTreeMap<ZoomFileId, Facts>,
     key: &'a DataKey,
+    traceparent: Option<String>,
 }
 
 impl Shared {
@@ -84,6 +85,8 @@ impl Shared {
             event: &event,
             files: &files,
             key: &key,
+            // Not asked for within the transaction, whose own span may be too fine to be recorded.
+            traceparent: current_traceparent(),
         };
         let finished = self
             .db
@@ -122,6 +125,7 @@ impl Shared {
         let mut known = BTreeMap::new();
         let mut taking = Taking {
             shared: self,
+            traceparent: incoming.traceparent.as_deref(),
             recording: row.id(),
             key,
             now,
@@ -154,6 +158,7 @@ impl Shared {
 /// The files of one recording while an event is being taken over.
 struct Taking<'a> {
     shared: &'a Shared,
+    traceparent: Option<&'a str>,
     recording: RecordingId,
     key: &'a DataKey,
     now: Timestamp,
@@ -190,12 +195,11 @@ impl Taking<'_> {
 
     /// Asks for a file to be fetched.
     async fn want(&self, conn: &mut Conn, id: FileId) -> Result<(), RecordingsError> {
-        let traceparent = current_traceparent();
         let job = NewJob {
             kind: FETCH,
             key: &id.to_string(),
             due_at: self.now,
-            traceparent: traceparent.as_deref(),
+            traceparent: self.traceparent,
         };
         Ok(enqueue(conn, &self.shared.ids, job).await?)
     }

@@ -11,7 +11,7 @@ use domicile_egress::{Egress, testing};
 use domicile_kernel::{Ids, InboxId, LinkId, RecordingId, Secret};
 use domicile_leases::{JobError, Workers};
 use domicile_objects::{ObjectKey, ObjectStorage, S3Options};
-use domicile_store::{Conn, NewEvent, Outbox, StoreError};
+use domicile_store::{Conn, StoreError};
 use domicile_testkit::clock::{SeededRng, TestClock, ids};
 use domicile_testkit::db::TestDb;
 use domicile_vault::{KeyScope, Place, RegionKeys, Vault};
@@ -24,6 +24,7 @@ use url::Url;
 
 use super::events::{ACCOUNT, HOST};
 use super::media::Media;
+use super::store::{self, Told};
 use crate::{AccessTokens, InboxBodies, Library, Parts, handlers, take};
 
 pub(super) struct Room {
@@ -35,7 +36,6 @@ pub(super) struct Room {
     pub(super) media: Media,
     pub(super) library: Library,
     pub(super) link_id: LinkId,
-    outbox: Arc<Told>,
     bodies: Arc<Bodies>,
     tokens: Arc<Tokens>,
     all: Workers,
@@ -70,13 +70,13 @@ impl Room {
             base: loopback.validate_api_url(&media.base()).unwrap(),
             fails: Mutex::new(false),
         });
-        let (outbox, bodies) = (Arc::<Told>::default(), Arc::<Bodies>::default());
+        let bodies = Arc::<Bodies>::default();
         let handlers = handlers(Parts {
             db: db.db(),
             ids: ids.clone(),
             vault: vault.clone(),
             storage: storage.clone(),
-            outbox: outbox.clone(),
+            outbox: Arc::new(Told),
             bodies: bodies.clone(),
             tokens: tokens.clone(),
             downloads: egress.client("zoom_download", testing::TIMEOUTS),
@@ -102,7 +102,6 @@ impl Room {
             vault,
             storage,
             media,
-            outbox,
             bodies,
             tokens,
             folder,
@@ -215,17 +214,13 @@ impl Room {
 
     /// What the app was told: type and opened data.
     pub(super) async fn told(&self) -> Vec<(String, Value)> {
-        let events = self.outbox.0.lock().unwrap().clone();
+        let mut conn = self.db.db().conn().await.unwrap();
         let mut told = Vec::new();
-        for event in events {
-            assert_eq!(event.mailbox, self.link_id);
-            assert_eq!(event.version, 1);
-            let place = Place::new("events", "data_sealed", event.id);
-            let data = self.vault.open(place, &event.data_sealed).await.unwrap();
-            told.push((
-                event.event_type.to_owned(),
-                serde_json::from_slice(data.expose()).unwrap(),
-            ));
+        for (id, mailbox, event_type, sealed) in store::told(&mut conn).await {
+            assert_eq!(mailbox, self.link_id.as_uuid());
+            let place = Place::new("events", "data_sealed", id);
+            let data = self.vault.open(place, &sealed).await.unwrap();
+            told.push((event_type, serde_json::from_slice(data.expose()).unwrap()));
         }
         told
     }
@@ -258,17 +253,6 @@ impl Room {
         self.vault.key(&KeyScope::Account(account.clone())).await.unwrap();
         let mut conn = self.db.db().conn().await.unwrap();
         self.vault.destroy(&mut conn, &account).await.unwrap();
-    }
-}
-
-#[derive(Default)]
-struct Told(Mutex<Vec<NewEvent>>);
-
-#[async_trait]
-impl Outbox for Told {
-    async fn write(&self, _: &mut Conn, event: NewEvent) -> Result<(), StoreError> {
-        self.0.lock().unwrap().push(event);
-        Ok(())
     }
 }
 

@@ -29,14 +29,11 @@ pub(super) fn form(page: &str, action: &str) -> Option<Form> {
     Some(Form { hidden })
 }
 
-/// What a page says, one line for each piece of text, without menus' repetition of it.
+/// What a page says, one line for each piece of text; the page itself if it is no HTML.
 pub(super) fn words(page: &str) -> String {
     let main = page.split_once("<main").map_or(page, |(_, rest)| rest);
     let main = main.split("</main>").next().unwrap_or(main);
-    let pieces = main
-        .split('<')
-        .filter_map(|piece| piece.split_once('>').map(|(_, text)| text.trim()));
-    let lines: Vec<String> = pieces.filter(|text| !text.is_empty()).map(decoded).collect();
+    let lines = pieces(main);
     if lines.is_empty() {
         page.to_owned()
     } else {
@@ -44,12 +41,18 @@ pub(super) fn words(page: &str) -> String {
     }
 }
 
-/// The text of the first element with this class.
-pub(super) fn class(page: &str, class: &str) -> Option<String> {
+/// The pieces of text in the first element with this class.
+pub(super) fn class(page: &str, class: &str) -> Option<Vec<String>> {
     let (_, rest) = page.split_once(&format!("class=\"{class}"))?;
     let (_, rest) = rest.split_once('>')?;
-    let element = rest.split("</div></div>").next()?;
-    Some(words(&format!("<main>{element}</main>")).replace('\n', " "))
+    rest.split("</div></div>").next().map(pieces)
+}
+
+fn pieces(markup: &str) -> Vec<String> {
+    let texts = markup
+        .split('<')
+        .map(|piece| piece.split_once('>').map_or("", |(_, text)| text.trim()));
+    texts.filter(|text| !text.is_empty()).map(decoded).collect()
 }
 
 fn attribute(tag: &str, name: &str) -> Option<String> {
@@ -88,7 +91,7 @@ mod tests {
     #[test]
     fn words_are_read_without_markup() {
         assert_eq!(words(PAGE), "Who?\nNo <way>");
-        assert_eq!(class(PAGE, "flash").unwrap(), "No <way>");
+        assert_eq!(class(PAGE, "flash").unwrap(), ["No <way>"]);
         assert_eq!(words("plain"), "plain");
     }
 }

@@ -547,10 +547,13 @@ fn digest_of(path: &Path) -> Outcome<Digested> {
     }
 }
 
-/// The message at the top of the app's page.
+/// The message at the top of the app's page: its title and its text, without its sign.
 fn flash(page: &Page) -> Outcome<String> {
-    let found = html::class(&page.answer.text(), "flash");
-    found.ok_or_else(|| Failure(format!("the app says nothing:\n{}", page.words())))
+    let found = html::class(&page.answer.text(), "flash").unwrap_or_default();
+    match &found[..] {
+        [_, title, text @ ..] => Ok(format!("{title}. {}", text.join(" "))),
+        _ => Err(Failure(format!("the app says nothing:\n{}", page.words()))),
+    }
 }
 
 fn expect(what: &str, found: &Value, wanted: &Value) -> Outcome {
