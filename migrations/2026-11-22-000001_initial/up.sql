@@ -263,6 +263,7 @@ CREATE TABLE events (
     delivered_at timestamptz,
     CONSTRAINT events_delivered_has_time CHECK ((delivered_at IS NOT NULL) = (status = 'delivered'))
 );
+CREATE INDEX events_by_subject ON events (subject, sequence);
 CREATE INDEX events_pending_by_mailbox ON events (mailbox, sequence) WHERE status = 'pending';
 COMMENT ON TABLE events IS 'What the app is told, written in the transaction that made it true.';
 COMMENT ON COLUMN events.id IS 'The event''s id, also its webhook-id; the same for every attempt.';

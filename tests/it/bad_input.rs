@@ -5,6 +5,8 @@ use domicile_kernel::Secret;
 use domicile_zoom::signature;
 use domicile_zoomsim::{FileKind, FileSelection};
 use http::{Method, Request};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::harness::browser::{Answer, call};
 use crate::harness::world::{ALICE, OLD_WEBHOOK_SECRET, WEBHOOK_SECRET, World};
@@ -20,12 +22,17 @@ fn signed(world: &World, secret: &str, timestamp: i64, body: &[u8]) -> http::req
     Request::post(world.public_url.join("/zoom/events").unwrap().as_str())
         .header("content-type", "application/json; charset=utf-8")
         .header("x-zm-request-timestamp", timestamp.to_string())
-        .header("x-zm-signature", signature::sign(&Secret::from(secret), timestamp, body))
+        .header(
+            "x-zm-signature",
+            signature::sign(&Secret::from(secret), timestamp, body),
+        )
 }
 
 /// Posts a body as Zoom would.
 pub async fn post_signed(world: &World, body: Vec<u8>) -> Answer {
-    let request = signed(world, WEBHOOK_SECRET, now(), &body).body(Bytes::from(body)).unwrap();
+    let request = signed(world, WEBHOOK_SECRET, now(), &body)
+        .body(Bytes::from(body))
+        .unwrap();
     call(&world.client, request).await
 }
 
@@ -45,18 +52,49 @@ async fn a_forged_or_stale_request_is_401_and_nothing_is_kept() {
     let mut tampered = body.clone();
     *tampered.last_mut().unwrap() = b' ';
     let post = async |request: http::request::Builder, body: &[u8]| {
-        call(&world.client, request.body(Bytes::copy_from_slice(body)).unwrap()).await.status.as_u16()
+        call(&world.client, request.body(Bytes::copy_from_slice(body)).unwrap())
+            .await
+            .status
+            .as_u16()
     };
     let unsigned = Request::post(world.public_url.join("/zoom/events").unwrap().as_str());
     let minutes = |n: i64| now() + n * 60;
-    assert_eq!(post(signed(&world, WEBHOOK_SECRET, now(), &body), &tampered).await, 401, "a tampered body");
+    assert_eq!(
+        post(signed(&world, WEBHOOK_SECRET, now(), &body), &tampered).await,
+        401,
+        "a tampered body"
+    );
     assert_eq!(post(unsigned, &body).await, 401, "no signature");
-    assert_eq!(post(signed(&world, "another secret", now(), &body), &body).await, 401, "another secret");
-    assert_eq!(post(signed(&world, WEBHOOK_SECRET, minutes(-96), &body), &body).await, 401, "stale");
-    assert_eq!(post(signed(&world, WEBHOOK_SECRET, minutes(6), &body), &body).await, 401, "from the future");
+    assert_eq!(
+        post(signed(&world, "another secret", now(), &body), &body).await,
+        401,
+        "another secret"
+    );
+    assert_eq!(
+        post(signed(&world, WEBHOOK_SECRET, minutes(-96), &body), &body).await,
+        401,
+        "stale"
+    );
+    assert_eq!(
+        post(signed(&world, WEBHOOK_SECRET, minutes(6), &body), &body).await,
+        401,
+        "from the future"
+    );
     assert!(world.inbox().await.is_empty());
-    assert_eq!(post(signed(&world, WEBHOOK_SECRET, minutes(-94), &body), &body).await, 200, "a late retry");
-    assert_eq!(post(signed(&world, OLD_WEBHOOK_SECRET, now(), &event("x", "A")), &event("x", "A")).await, 200, "the secret before");
+    assert_eq!(
+        post(signed(&world, WEBHOOK_SECRET, minutes(-94), &body), &body).await,
+        200,
+        "a late retry"
+    );
+    assert_eq!(
+        post(
+            signed(&world, OLD_WEBHOOK_SECRET, now(), &event("x", "A")),
+            &event("x", "A")
+        )
+        .await,
+        200,
+        "the secret before"
+    );
     assert_eq!(world.inbox().await.len(), 2);
 }
 
@@ -71,16 +109,28 @@ async fn what_can_never_be_handled_is_kept_in_quarantine_with_its_reason() {
     }
     let user = world.zoom_user();
     world.link(ALICE, &user).await;
-    assert_eq!(post_signed(&world, event("meeting.something_new", &user.account_id)).await.status, 200);
+    assert_eq!(
+        post_signed(&world, event("meeting.something_new", &user.account_id))
+            .await
+            .status,
+        200
+    );
     let reasons = eventually("the dispatch of all three", async || {
         let rows = world.inbox().await;
         let done = rows.len() == 3 && rows.iter().all(|(status, _)| status == "quarantined");
-        done.then(|| rows.into_iter().filter_map(|(_, reason)| reason).collect::<Vec<_>>())
+        done.then(|| {
+            rows.into_iter()
+                .filter_map(|(_, reason)| reason)
+                .collect::<Vec<_>>()
+        })
     })
     .await;
     assert_eq!(reasons.len(), 3);
     for reason in ["unparseable", "unknown_account", "unknown_event"] {
-        assert!(reasons.iter().any(|found| found == reason), "{reason} in {reasons:?}");
+        assert!(
+            reasons.iter().any(|found| found == reason),
+            "{reason} in {reasons:?}"
+        );
     }
 }
 
@@ -95,7 +145,10 @@ async fn a_body_of_two_mebibytes_is_413_and_another_method_405() {
             .body(Bytes::new())
             .unwrap();
         let answer = call(&world.client, request).await;
-        assert_eq!((answer.status.as_u16(), &answer.headers["allow"]), (405, &"POST".parse().unwrap()));
+        assert_eq!(
+            (answer.status.as_u16(), &answer.headers["allow"]),
+            (405, &"POST".parse().unwrap())
+        );
     }
     assert!(world.inbox().await.is_empty());
 }
@@ -110,16 +163,29 @@ async fn bad_neighbours_do_not_hold_up_a_good_event() {
         "event": "recording.completed",
         "payload": { "account_id": user.account_id, "object": { "host_id": user.id, "recording_files": "none" } },
     });
-    assert_eq!(post_signed(&world, body.to_string().into_bytes()).await.status, 200);
+    assert_eq!(
+        post_signed(&world, body.to_string().into_bytes()).await.status,
+        200
+    );
     let uuid = world.recording(&user, &[(FileKind::Chat, 300)]);
-    world.zoom.sim().finish_recording(&uuid, &FileSelection::default()).await.unwrap();
+    world
+        .zoom
+        .sim()
+        .finish_recording(&uuid, &FileSelection::default())
+        .await
+        .unwrap();
     let told = |events: &[domicile_testkit::app::ReceivedEvent]| {
-        events.iter().any(|event| event.event()["type"] == "recording.stored")
+        events
+            .iter()
+            .any(|event| event.event()["type"] == "recording.stored")
     };
     world.app.wait_for_events(PATIENCE, told).await.unwrap();
     let client = world.db.client().await;
     let quarantined = "SELECT count(*) FROM jobs WHERE kind = 'recording.merge' AND status = 'quarantined'";
-    assert_eq!(client.query_one(quarantined, &[]).await.unwrap().get::<_, i64>(0), 1);
+    assert_eq!(
+        client.query_one(quarantined, &[]).await.unwrap().get::<_, i64>(0),
+        1
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,16 +203,26 @@ async fn a_challenge_is_answered_signed_or_not_and_is_no_oracle() {
     };
     let signed_answer = post_signed(&world, challenge("qgg8vlvZRS6UYooatFL8Aw")).await;
     let unsigned_answer = unsigned(challenge("qgg8vlvZRS6UYooatFL8Aw")).await;
-    assert_eq!((signed_answer.status.as_u16(), unsigned_answer.status.as_u16()), (200, 200));
+    assert_eq!(
+        (signed_answer.status.as_u16(), unsigned_answer.status.as_u16()),
+        (200, 200)
+    );
     assert_eq!(signed_answer.json(), unsigned_answer.json());
     assert_eq!(signed_answer.json()["plainToken"], "qgg8vlvZRS6UYooatFL8Aw");
     // What would make an event's signature is refused: it needs a colon.
-    for token in [format!("v0:{}:{{}}", now()), "a:b".to_owned(), String::new(), "x".repeat(129)] {
+    for token in [
+        format!("v0:{}:{{}}", now()),
+        "a:b".to_owned(),
+        String::new(),
+        "x".repeat(129),
+    ] {
         assert_eq!(unsigned(challenge(&token)).await.status, 400, "{token}");
     }
     // A wrong signature is worse than none.
     let body = challenge("qgg8vlvZRS6UYooatFL8Aw");
-    let forged = signed(&world, "another secret", now(), &body).body(Bytes::from(body)).unwrap();
+    let forged = signed(&world, "another secret", now(), &body)
+        .body(Bytes::from(body))
+        .unwrap();
     assert_eq!(call(&world.client, forged).await.status, 401);
     assert!(world.inbox().await.is_empty(), "a challenge is no event");
 }
@@ -155,34 +231,89 @@ async fn a_challenge_is_answered_signed_or_not_and_is_no_oracle() {
 async fn a_request_for_another_host_gets_421_and_nothing_happens() {
     let world = World::start().await;
     let body = event("recording.completed", "A");
-    let request = signed(&world, WEBHOOK_SECRET, now(), &body).header("host", "zoom.us.example.com");
-    let answer = call(&world.client, request.body(Bytes::from(body)).unwrap()).await;
-    assert_eq!(answer.status, 421);
+    let timestamp = now();
+    let signature = signature::sign(&Secret::from(WEBHOOK_SECRET), timestamp, &body);
+    // By hand, because an HTTP client names the host that it connects to.
+    let head = format!(
+        "POST /zoom/events HTTP/1.1\r\nhost: zoom.us.example.com\r\nconnection: close\r\ncontent-length: {}\r\n\
+         x-zm-request-timestamp: {timestamp}\r\nx-zm-signature: {signature}\r\n\r\n",
+        body.len(),
+    );
+    let mut stream = TcpStream::connect(&world.environment["DOMICILE_HTTP_PUBLIC_LISTEN"])
+        .await
+        .unwrap();
+    stream
+        .write_all(&[head.as_bytes(), &body].concat())
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 421 "), "{answer}");
+    assert!(
+        answer.contains(world.public_url.as_str().trim_end_matches('/')),
+        "it names the right host: {answer}"
+    );
     assert!(world.inbox().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_app_api_names_what_is_wrong() {
     let world = World::start().await;
-    let post = async |body: serde_json::Value| world.api(Method::POST, "/v1/connect-sessions", Some(body)).await;
+    let post =
+        async |body: serde_json::Value| world.api(Method::POST, "/v1/connect-sessions", Some(body)).await;
     let return_url = world.app.return_url();
     let fields = |answer: &Answer| {
-        assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (422, "validation_failed"), "{}", answer.text());
+        assert_eq!(
+            (answer.status.as_u16(), answer.problem().as_str()),
+            (422, "validation_failed"),
+            "{}",
+            answer.text()
+        );
         let json = answer.json();
-        json["errors"].as_array().unwrap().iter().map(|error| error["field"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        json["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|error| error["field"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
-    assert_eq!(fields(&post(serde_json::json!({ "subject": "1001", "return_url": return_url })).await), ["subject"]);
+    assert_eq!(
+        fields(&post(serde_json::json!({ "subject": "1001", "return_url": return_url })).await),
+        ["subject"]
+    );
     let elsewhere = serde_json::json!({ "subject": ALICE, "return_url": "https://evil.example/" });
     assert_eq!(fields(&post(elsewhere).await), ["return_url"]);
     let unknown = serde_json::json!({ "subject": ALICE, "return_url": return_url, "colour": "red" });
     assert_eq!(fields(&post(unknown).await), ["colour"]);
-    assert_eq!(fields(&post(serde_json::json!({ "subject": ALICE })).await), ["return_url"]);
-    for path in ["/v1/links/not-an-id", "/v1/recordings/00000000-0000-0000-0000-000000000000", "/v1/nothing"] {
+    assert_eq!(
+        fields(&post(serde_json::json!({ "subject": ALICE })).await),
+        ["return_url"]
+    );
+    for path in [
+        "/v1/links/not-an-id",
+        "/v1/recordings/00000000-0000-0000-0000-000000000000",
+        "/v1/nothing",
+    ] {
         let answer = world.api(Method::GET, path, None).await;
-        assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (404, "not_found"), "{path}");
+        assert_eq!(
+            (answer.status.as_u16(), answer.problem().as_str()),
+            (404, "not_found"),
+            "{path}"
+        );
     }
-    let no_key = Request::get(world.app_url.join("/v1/links").unwrap().as_str()).body(Bytes::new()).unwrap();
+    let no_key = Request::get(world.app_url.join("/v1/links").unwrap().as_str())
+        .body(Bytes::new())
+        .unwrap();
     let answer = call(&world.client, no_key).await;
-    assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (401, "unauthenticated"));
-    assert_eq!(world.api(Method::GET, "/v1/links?cursor=nonsense", None).await.problem(), "validation_failed");
+    assert_eq!(
+        (answer.status.as_u16(), answer.problem().as_str()),
+        (401, "unauthenticated")
+    );
+    assert_eq!(
+        world
+            .api(Method::GET, "/v1/links?cursor=nonsense", None)
+            .await
+            .problem(),
+        "validation_failed"
+    );
 }

@@ -1,7 +1,5 @@
 //! The real binary, killed and stopped.
 
-use std::time::Duration;
-
 use domicile_zoomsim::{FaultKind, FileKind, FileSelection, NewFault, Target};
 use http::Method;
 use nix::sys::signal::Signal;
@@ -44,9 +42,21 @@ async fn killed_between_the_200_and_the_stored_recording_it_still_arrives_once()
     world.link(ALICE, &user).await;
     let uuid = world.recording(&user, &[(FileKind::Mp4, 400_000)]);
     // The first download hangs half way, so the kill falls into it for certain.
-    let stall = FaultKind::Stalled { at_bytes: 100_000, millis: 600_000 };
-    world.zoom.sim().order_fault(NewFault::once(Target::Media, stall)).unwrap();
-    let sent = world.zoom.sim().finish_recording(&uuid, &FileSelection::default()).await.unwrap();
+    let stall = FaultKind::Stalled {
+        at_bytes: 100_000,
+        millis: 600_000,
+    };
+    world
+        .zoom
+        .sim()
+        .order_fault(NewFault::once(Target::Media, stall))
+        .unwrap();
+    let sent = world
+        .zoom
+        .sim()
+        .finish_recording(&uuid, &FileSelection::default())
+        .await
+        .unwrap();
     assert_eq!(sent.len(), 1);
     eventually("the start of the download", async || {
         (job_states(&world, "recording.fetch").await == ["leased"]).then_some(())
@@ -60,10 +70,15 @@ async fn killed_between_the_200_and_the_stored_recording_it_still_arrives_once()
     world.db.client().await.execute(expire, &[]).await.unwrap();
     let _second = Process::start(&world.environment, "run");
     let stored = |events: &[domicile_testkit::app::ReceivedEvent]| {
-        events.iter().any(|event| event.event()["type"] == "recording.stored")
+        events
+            .iter()
+            .any(|event| event.event()["type"] == "recording.stored")
     };
     let events = world.app.wait_for_events(PATIENCE, stored).await.unwrap();
-    let count = events.iter().filter(|event| event.event()["type"] == "recording.stored").count();
+    let count = events
+        .iter()
+        .filter(|event| event.event()["type"] == "recording.stored")
+        .count();
     assert_eq!(count, 1);
     let served = world.zoom.sim().digests(&uuid).await.unwrap();
     let list = world.api(Method::GET, "/v1/recordings", None).await.json();
@@ -77,9 +92,21 @@ async fn sigterm_answers_the_request_in_flight_and_gives_the_running_job_back() 
     let (user, other) = (world.zoom_user(), world.zoom_user());
     world.link(ALICE, &user).await;
     let uuid = world.recording(&user, &[(FileKind::Mp4, 400_000)]);
-    let stall = FaultKind::Stalled { at_bytes: 100_000, millis: 600_000 };
-    world.zoom.sim().order_fault(NewFault::once(Target::Media, stall)).unwrap();
-    world.zoom.sim().finish_recording(&uuid, &FileSelection::default()).await.unwrap();
+    let stall = FaultKind::Stalled {
+        at_bytes: 100_000,
+        millis: 600_000,
+    };
+    world
+        .zoom
+        .sim()
+        .order_fault(NewFault::once(Target::Media, stall))
+        .unwrap();
+    world
+        .zoom
+        .sim()
+        .finish_recording(&uuid, &FileSelection::default())
+        .await
+        .unwrap();
     eventually("the start of the download", async || {
         (job_states(&world, "recording.fetch").await == ["leased"]).then_some(())
     })
@@ -87,7 +114,11 @@ async fn sigterm_answers_the_request_in_flight_and_gives_the_running_job_back() 
     // A confirmation that Zoom answers late is under way when the stop comes.
     let connect_url = world.connect_url("user:77").await;
     let ticket = world.ticket(&mut Browser::new(), &connect_url, &other).await;
-    world.zoom.sim().order_fault(NewFault::once(Target::Token, FaultKind::Slow { millis: 1500 })).unwrap();
+    world
+        .zoom
+        .sim()
+        .order_fault(NewFault::once(Target::Token, FaultKind::Slow { millis: 1500 }))
+        .unwrap();
     let confirm = world.confirm(&ticket, "user:77");
     let stop = async {
         let client = world.db.client().await;
@@ -101,9 +132,18 @@ async fn sigterm_answers_the_request_in_flight_and_gives_the_running_job_back() 
     let (answer, ()) = tokio::join!(confirm, stop);
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert!(process.ended().await.success());
-    assert_eq!(job_states(&world, "recording.fetch").await, ["queued"], "given back, not lost");
-    let refused = http::Request::get(world.public_url.as_str()).body(bytes::Bytes::new()).unwrap();
-    assert!(world.client.send(refused).await.is_err(), "nobody listens any more");
+    assert_eq!(
+        job_states(&world, "recording.fetch").await,
+        ["queued"],
+        "given back, not lost"
+    );
+    let refused = http::Request::get(world.public_url.as_str())
+        .body(bytes::Bytes::new())
+        .unwrap();
+    assert!(
+        world.client.send(refused).await.is_err(),
+        "nobody listens any more"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,9 +155,16 @@ async fn serve_and_work_do_together_what_run_does_alone() {
     let user = world.zoom_user();
     world.link(ALICE, &user).await;
     let uuid = world.recording(&user, &[(FileKind::Chat, 400)]);
-    world.zoom.sim().finish_recording(&uuid, &FileSelection::default()).await.unwrap();
+    world
+        .zoom
+        .sim()
+        .finish_recording(&uuid, &FileSelection::default())
+        .await
+        .unwrap();
     let stored = |events: &[domicile_testkit::app::ReceivedEvent]| {
-        events.iter().any(|event| event.event()["type"] == "recording.stored")
+        events
+            .iter()
+            .any(|event| event.event()["type"] == "recording.stored")
     };
     world.app.wait_for_events(PATIENCE, stored).await.unwrap();
     for mut process in [serve, work] {
@@ -131,7 +178,9 @@ async fn readiness_goes_with_the_database_and_metrics_are_there() {
     let (world, _process) = world_with("serve").await;
     let ops = world.environment["DOMICILE_HTTP_OPS_LISTEN"].clone();
     let get = async |path: &str| {
-        let request = http::Request::get(format!("http://{ops}{path}")).body(bytes::Bytes::new()).unwrap();
+        let request = http::Request::get(format!("http://{ops}{path}"))
+            .body(bytes::Bytes::new())
+            .unwrap();
         call(&world.client, request).await
     };
     assert_eq!(get("/livez").await.status, 200);
@@ -144,5 +193,4 @@ async fn readiness_goes_with_the_database_and_metrics_are_there() {
     assert_eq!(answer.status, 503);
     assert!(answer.text().contains("99990101000001"));
     assert_eq!(get("/livez").await.status, 200, "a restart would mend nothing");
-    let _ = Duration::ZERO;
 }

@@ -1,6 +1,6 @@
 //! Links, and the ways in which one must not come about.
 
-use domicile_zoomsim::{Decision, NewUser, NewFault, Target, FaultKind};
+use domicile_zoomsim::{Decision, FaultKind, NewFault, NewUser, Target};
 use http::Method;
 use serde_json::json;
 
@@ -27,12 +27,18 @@ async fn a_victim_who_finishes_an_attackers_session_is_not_linked_to_him() {
     let mallorys = world.connect_url(BOB).await;
     let ticket = world.ticket(&mut alice, &mallorys, &alice_at_zoom).await;
     let answer = world.confirm(&ticket, ALICE).await;
-    assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (403, "subject_mismatch"));
+    assert_eq!(
+        (answer.status.as_u16(), answer.problem().as_str()),
+        (403, "subject_mismatch")
+    );
     // Mallory, who learned the ticket, is too late: the code is destroyed.
     let answer = world.confirm(&ticket, BOB).await;
     assert!(answer.status.is_client_error(), "{}", answer.text());
     assert_eq!(links(&world).await, 0);
-    assert!(world.zoom.sim().grants().is_empty(), "the code was never exchanged");
+    assert!(
+        world.zoom.sim().grants().is_empty(),
+        "the code was never exchanged"
+    );
     honest_user_still_links(&world).await;
 }
 
@@ -42,7 +48,9 @@ async fn a_callback_in_another_browser_is_refused() {
     let world = World::start().await;
     let (mallory_at_zoom, mut mallory) = (world.zoom_user(), Browser::new());
     let connect_url = world.connect_url(ALICE).await;
-    let callback = world.decide(&mut mallory, &connect_url, &mallory_at_zoom, Decision::Allow).await;
+    let callback = world
+        .decide(&mut mallory, &connect_url, &mallory_at_zoom, Decision::Allow)
+        .await;
     let mut alice = Browser::new();
     let page = alice.get(&callback).await;
     assert_eq!(page.status, 403);
@@ -58,13 +66,19 @@ async fn state_and_ticket_work_once() {
     let world = World::start().await;
     let (user, mut browser) = (world.zoom_user(), Browser::new());
     let connect_url = world.connect_url(ALICE).await;
-    let callback = world.decide(&mut browser, &connect_url, &user, Decision::Allow).await;
+    let callback = world
+        .decide(&mut browser, &connect_url, &user, Decision::Allow)
+        .await;
     let ticket = ticket_in(&browser.get(&callback).await.location());
     assert_eq!(browser.get(&callback).await.status, 404, "a replayed callback");
     assert_eq!(world.confirm(&ticket, ALICE).await.status, 200);
     let again = world.confirm(&ticket, ALICE).await;
     assert_eq!((again.status.as_u16(), again.problem().as_str()), (410, "gone"));
-    assert_eq!(browser.get(&connect_url).await.status, 410, "a finished connect link");
+    assert_eq!(
+        browser.get(&connect_url).await.status,
+        410,
+        "a finished connect link"
+    );
     assert_eq!(links(&world).await, 1);
 }
 
@@ -74,8 +88,12 @@ async fn only_the_latest_start_counts_so_link_previews_do_no_harm() {
     let (user, mut browser) = (world.zoom_user(), Browser::new());
     let connect_url = world.connect_url(ALICE).await;
     Browser::new().get(&connect_url).await.location();
-    let first = world.decide(&mut browser, &connect_url, &user, Decision::Allow).await;
-    let second = world.decide(&mut browser, &connect_url, &user, Decision::Allow).await;
+    let first = world
+        .decide(&mut browser, &connect_url, &user, Decision::Allow)
+        .await;
+    let second = world
+        .decide(&mut browser, &connect_url, &user, Decision::Allow)
+        .await;
     assert_eq!(browser.get(&first).await.status, 404);
     let ticket = ticket_in(&browser.get(&second).await.location());
     assert_eq!(world.confirm(&ticket, ALICE).await.status, 200);
@@ -89,7 +107,9 @@ async fn a_cookie_of_another_session_or_none_is_refused() {
         let mut browser = Browser::new();
         browser.get(&world.connect_url(BOB).await).await.location();
         let connect_url = world.connect_url(ALICE).await;
-        let callback = world.decide(&mut browser, &connect_url, &user, Decision::Allow).await;
+        let callback = world
+            .decide(&mut browser, &connect_url, &user, Decision::Allow)
+            .await;
         tamper(&mut browser);
         assert_eq!(browser.get(&callback).await.status, 403);
     }
@@ -98,8 +118,14 @@ async fn a_cookie_of_another_session_or_none_is_refused() {
 }
 
 fn swap_cookie_values(browser: &mut Browser) {
-    let cookies: Vec<_> = browser.cookies().iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-    let [(one, its), (two, others)] = &cookies[..] else { panic!("two sessions, two cookies: {}", cookies.len()) };
+    let cookies: Vec<_> = browser
+        .cookies()
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let [(one, its), (two, others)] = &cookies[..] else {
+        panic!("two sessions, two cookies: {}", cookies.len())
+    };
     browser.plant(one, others);
     browser.plant(two, its);
 }
@@ -109,21 +135,32 @@ async fn a_refused_consent_ends_in_a_page_with_the_way_back() {
     let world = World::start().await;
     let (user, mut browser) = (world.zoom_user(), Browser::new());
     let connect_url = world.connect_url(ALICE).await;
-    let callback = world.decide(&mut browser, &connect_url, &user, Decision::Decline).await;
+    let callback = world
+        .decide(&mut browser, &connect_url, &user, Decision::Decline)
+        .await;
     let page = browser.get(&callback).await;
     assert_eq!(page.status, 200);
-    assert!(page.text().contains("Zoom was not connected") && page.text().contains(world.app.start_url().as_str()));
+    assert!(
+        page.text().contains("Zoom was not connected")
+            && page.text().contains(world.app.start_url().as_str())
+    );
     honest_user_still_links(&world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_marketplace_add_without_state_exchanges_nothing_and_leads_to_the_app() {
     let world = World::start().await;
-    let callback = world.public_url.join("/oauth/callback?code=from-the-marketplace").unwrap();
+    let callback = world
+        .public_url
+        .join("/oauth/callback?code=from-the-marketplace")
+        .unwrap();
     let page = Browser::new().get(&callback).await;
     assert_eq!(page.status, 200);
     assert!(page.text().contains(world.app.start_url().as_str()));
-    assert!(!page.text().contains("from-the-marketplace"), "a code is never echoed");
+    assert!(
+        !page.text().contains("from-the-marketplace"),
+        "a code is never echoed"
+    );
     assert_eq!(links(&world).await, 0);
 }
 
@@ -135,13 +172,22 @@ async fn a_zoom_user_who_is_linked_keeps_the_link_and_its_grant_goes_on_working(
     let connect_url = world.connect_url(BOB).await;
     let ticket = world.ticket(&mut Browser::new(), &connect_url, &user).await;
     let answer = world.confirm(&ticket, BOB).await;
-    assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (409, "link_exists"));
+    assert_eq!(
+        (answer.status.as_u16(), answer.problem().as_str()),
+        (409, "link_exists")
+    );
     let list = world.api(Method::GET, "/v1/links", None).await.json();
     assert_eq!(list["data"].as_array().unwrap().len(), 1);
     assert_eq!(list["data"][0]["id"], alices["id"]);
     // Zoom ended the first tokens when it gave the second; the link has those now.
-    let generation: i64 =
-        world.db.client().await.query_one("SELECT generation FROM grants", &[]).await.unwrap().get(0);
+    let generation: i64 = world
+        .db
+        .client()
+        .await
+        .query_one("SELECT generation FROM grants", &[])
+        .await
+        .unwrap()
+        .get(0);
     assert_eq!(generation, 2);
 }
 
@@ -153,7 +199,10 @@ async fn a_subject_with_another_zoom_user_is_refused_and_the_new_grant_is_revoke
     let connect_url = world.connect_url(ALICE).await;
     let ticket = world.ticket(&mut Browser::new(), &connect_url, &second).await;
     let answer = world.confirm(&ticket, ALICE).await;
-    assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (409, "link_exists"));
+    assert_eq!(
+        (answer.status.as_u16(), answer.problem().as_str()),
+        (409, "link_exists")
+    );
     let list = world.api(Method::GET, "/v1/links", None).await.json();
     assert_eq!(list["data"][0]["zoom"]["user_id"], first.id.as_str());
 }
@@ -171,12 +220,18 @@ async fn the_same_pair_again_renews_the_same_link() {
 async fn a_user_whose_home_is_another_region_is_refused_before_anything_is_stored() {
     let world = World::start().await;
     let port = world.zoom.api_url().port().unwrap();
-    let american = NewUser { api_url: Some(format!("http://api-us.localhost:{port}")), ..NewUser::default() };
+    let american = NewUser {
+        api_url: Some(format!("http://api-us.localhost:{port}")),
+        ..NewUser::default()
+    };
     let user = world.zoom.sim().create_user(american).unwrap();
     let connect_url = world.connect_url(ALICE).await;
     let ticket = world.ticket(&mut Browser::new(), &connect_url, &user).await;
     let answer = world.confirm(&ticket, ALICE).await;
-    assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (403, "wrong_region"));
+    assert_eq!(
+        (answer.status.as_u16(), answer.problem().as_str()),
+        (403, "wrong_region")
+    );
     assert!(answer.text().contains("us"));
     assert_eq!(links(&world).await, 0);
     honest_user_still_links(&world).await;
@@ -185,9 +240,18 @@ async fn a_user_whose_home_is_another_region_is_refused_before_anything_is_store
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ticket_of_another_region_or_of_nobody_is_refused() {
     let world = World::start().await;
-    for ticket in ["us.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "", "eu.", "nonsense"] {
+    for ticket in [
+        "us.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "",
+        "eu.",
+        "nonsense",
+    ] {
         let answer = world.confirm(ticket, ALICE).await;
-        assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (400, "ticket_invalid"), "{ticket}");
+        assert_eq!(
+            (answer.status.as_u16(), answer.problem().as_str()),
+            (400, "ticket_invalid"),
+            "{ticket}"
+        );
     }
 }
 
@@ -197,7 +261,11 @@ async fn zoom_failing_at_the_exchange_spends_the_code_and_the_user_can_begin_aga
     let user = world.zoom_user();
     let connect_url = world.connect_url(ALICE).await;
     let ticket = world.ticket(&mut Browser::new(), &connect_url, &user).await;
-    world.zoom.sim().order_fault(NewFault::once(Target::Token, FaultKind::LostAnswer)).unwrap();
+    world
+        .zoom
+        .sim()
+        .order_fault(NewFault::once(Target::Token, FaultKind::LostAnswer))
+        .unwrap();
     let answer = world.confirm(&ticket, ALICE).await;
     assert_eq!(answer.problem(), "zoom_rejected");
     assert_eq!(links(&world).await, 0);
@@ -207,19 +275,44 @@ async fn zoom_failing_at_the_exchange_spends_the_code_and_the_user_can_begin_aga
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_carry_the_headers_that_a_security_review_asks_for() {
     let world = World::start().await;
-    for path in ["/", "/install", "/connect/unknown", "/oauth/callback", "/oauth/callback?state=<script>&code=x", "/nothing"] {
+    for path in [
+        "/",
+        "/install",
+        "/connect/unknown",
+        "/oauth/callback",
+        "/oauth/callback?state=<script>&code=x",
+        "/nothing",
+    ] {
         let page = Browser::new().get(&world.public_url.join(path).unwrap()).await;
-        let header = |name: &str| page.headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
-        assert!(header("content-type").starts_with("text/html"), "{path}: {}", header("content-type"));
-        assert!(header("content-security-policy").starts_with("default-src 'none'"), "{path}");
-        assert!(header("content-security-policy").contains("frame-ancestors 'none'"), "{path}");
+        let header = |name: &str| {
+            page.headers
+                .get(name)
+                .map(|value| value.to_str().unwrap().to_owned())
+                .unwrap_or_default()
+        };
+        assert!(
+            header("content-type").starts_with("text/html"),
+            "{path}: {}",
+            header("content-type")
+        );
+        assert!(
+            header("content-security-policy").starts_with("default-src 'none'"),
+            "{path}"
+        );
+        assert!(
+            header("content-security-policy").contains("frame-ancestors 'none'"),
+            "{path}"
+        );
         assert_eq!(header("x-content-type-options"), "nosniff", "{path}");
         assert_eq!(header("referrer-policy"), "no-referrer", "{path}");
         assert!(!page.text().contains("<script"), "{path}");
     }
     let started = Browser::new().get(&world.connect_url(ALICE).await).await;
     let cookie = started.headers["set-cookie"].to_str().unwrap();
-    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax") && cookie.contains("Path=/"), "{cookie}");
+    assert!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax") && cookie.contains("Path=/"),
+        "{cookie}"
+    );
     let authorize: std::collections::HashMap<_, _> = started.location().query_pairs().into_owned().collect();
     assert_eq!(authorize["code_challenge_method"], "S256");
     assert!(authorize["state"].len() >= 43);
@@ -235,10 +328,16 @@ async fn lists_are_read_page_by_page() {
     let first = world.api(Method::GET, "/v1/links?limit=2", None).await.json();
     assert_eq!(first["data"].as_array().unwrap().len(), 2);
     let cursor = first["next_cursor"].as_str().unwrap();
-    let second = world.api(Method::GET, &format!("/v1/links?limit=2&cursor={cursor}"), None).await.json();
+    let second = world
+        .api(Method::GET, &format!("/v1/links?limit=2&cursor={cursor}"), None)
+        .await
+        .json();
     assert_eq!(second["data"].as_array().unwrap().len(), 1);
     assert_eq!(second["next_cursor"], json!(null));
     assert_eq!(second["data"][0]["subject"], "user:0", "newest first");
-    let of_one = world.api(Method::GET, "/v1/links?subject=user:1", None).await.json();
+    let of_one = world
+        .api(Method::GET, "/v1/links?subject=user:1", None)
+        .await
+        .json();
     assert_eq!(of_one["data"].as_array().unwrap().len(), 1);
 }

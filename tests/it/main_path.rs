@@ -1,6 +1,6 @@
 //! The whole path: link, webhook, fetch, event.
 
-use domicile_zoomsim::{FileKind, FileSelection, NewFault, Target, FaultKind};
+use domicile_zoomsim::{FaultKind, FileKind, FileSelection, NewFault, Target};
 use http::Method;
 use sha2::{Digest, Sha256};
 use standardwebhooks::Webhook;
@@ -9,7 +9,10 @@ use crate::harness::world::{ALICE, EVENTS_SECRET, World};
 use crate::harness::{PATIENCE, eventually};
 
 fn types(events: &[domicile_testkit::app::ReceivedEvent]) -> Vec<String> {
-    events.iter().map(|event| event.event()["type"].as_str().unwrap().to_owned()).collect()
+    events
+        .iter()
+        .map(|event| event.event()["type"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -20,14 +23,33 @@ async fn a_recording_goes_from_zoom_to_the_regions_storage_and_the_app_is_told()
     assert_eq!(link["status"], "active");
     assert_eq!(link["subject"], ALICE);
     assert_eq!(link["zoom"]["user_id"], user.id.as_str());
-    let files = [(FileKind::Mp4, 3_000_000), (FileKind::M4a, 200_000), (FileKind::Chat, 900), (FileKind::Timeline, 400)];
+    let files = [
+        (FileKind::Mp4, 3_000_000),
+        (FileKind::M4a, 200_000),
+        (FileKind::Chat, 900),
+        (FileKind::Timeline, 400),
+    ];
     let uuid = world.recording(&user, &files);
-    let sent = world.zoom.sim().finish_recording(&uuid, &FileSelection::default()).await.unwrap();
+    let sent = world
+        .zoom
+        .sim()
+        .finish_recording(&uuid, &FileSelection::default())
+        .await
+        .unwrap();
     assert_eq!(sent.len(), 1);
 
-    let events = world.app.wait_for_events(PATIENCE, |events| types(events).contains(&"recording.stored".to_owned())).await;
+    let events = world
+        .app
+        .wait_for_events(PATIENCE, |events| {
+            types(events).contains(&"recording.stored".to_owned())
+        })
+        .await;
     let events = events.unwrap_or_else(|events| panic!("{:?}", types(&events)));
-    assert_eq!(types(&events), ["link.active", "recording.stored"], "in order, each once");
+    assert_eq!(
+        types(&events),
+        ["link.active", "recording.stored"],
+        "in order, each once"
+    );
 
     // The event is signed by the Standard Webhooks scheme, and says what the contract says.
     let delivered = &events[1];
@@ -35,10 +57,16 @@ async fn a_recording_goes_from_zoom_to_the_regions_storage_and_the_app_is_told()
     headers.insert("webhook-id", delivered.webhook_id.parse().unwrap());
     headers.insert("webhook-timestamp", delivered.webhook_timestamp.parse().unwrap());
     headers.insert("webhook-signature", delivered.webhook_signature.parse().unwrap());
-    Webhook::new(EVENTS_SECRET).unwrap().verify(delivered.body.as_bytes(), &headers).unwrap();
+    Webhook::new(EVENTS_SECRET)
+        .unwrap()
+        .verify(delivered.body.as_bytes(), &headers)
+        .unwrap();
     let event = delivered.event();
     assert_eq!(event["id"], delivered.webhook_id.as_str());
-    assert_eq!((&event["region"], &event["subject"]), (&"eu".into(), &ALICE.into()));
+    assert_eq!(
+        (&event["region"], &event["subject"]),
+        (&"eu".into(), &ALICE.into())
+    );
     let recording = &event["data"]["recording"];
     assert_eq!(recording["status"], "stored");
     assert_eq!(recording["meeting"]["uuid"], uuid.as_str());
@@ -46,7 +74,10 @@ async fn a_recording_goes_from_zoom_to_the_regions_storage_and_the_app_is_told()
     assert_eq!(recording["meeting"]["host_id"], user.id.as_str());
 
     // What the list shows is what the event told.
-    let list = world.api(Method::GET, &format!("/v1/recordings?subject={ALICE}"), None).await.json();
+    let list = world
+        .api(Method::GET, &format!("/v1/recordings?subject={ALICE}"), None)
+        .await
+        .json();
     assert_eq!(&list["data"][0], recording);
     assert!(list["next_cursor"].is_null());
 
@@ -56,19 +87,32 @@ async fn a_recording_goes_from_zoom_to_the_regions_storage_and_the_app_is_told()
     assert_eq!(stored.len(), files.len());
     for file in stored {
         let sha256 = file["sha256"].as_str().unwrap();
-        let twin = served.iter().find(|served| served.sha256 == sha256).expect("a file that Zoom served");
+        let twin = served
+            .iter()
+            .find(|served| served.sha256 == sha256)
+            .expect("a file that Zoom served");
         assert_eq!(file["size_bytes"], twin.size_bytes);
-        let content = world.api(Method::GET, file["content_url"].as_str().unwrap(), None).await;
+        let content = world
+            .api(Method::GET, file["content_url"].as_str().unwrap(), None)
+            .await;
         assert_eq!(content.status, 200);
         assert_eq!(hex::encode(Sha256::digest(&content.body)), sha256);
         let object = find_object(world.storage.path(), file["id"].as_str().unwrap());
-        assert_eq!(hex::encode(Sha256::digest(std::fs::read(object).unwrap())), sha256);
+        assert_eq!(
+            hex::encode(Sha256::digest(std::fs::read(object).unwrap())),
+            sha256
+        );
     }
 
     // A player asks for ranges.
     let video = stored.iter().find(|file| file["kind"] == "MP4").unwrap();
     let part = world
-        .api_with(Method::GET, video["content_url"].as_str().unwrap(), None, &[("range", "bytes=4-7")])
+        .api_with(
+            Method::GET,
+            video["content_url"].as_str().unwrap(),
+            None,
+            &[("range", "bytes=4-7")],
+        )
         .await;
     assert_eq!(part.status, 206);
     assert_eq!(part.headers["content-range"], "bytes 4-7/3000000");
@@ -96,20 +140,37 @@ async fn a_second_delivery_of_the_same_webhook_changes_nothing() {
     let user = world.zoom_user();
     world.link(ALICE, &user).await;
     let uuid = world.recording(&user, &[(FileKind::Chat, 500)]);
-    let twice = NewFault::once(Target::Webhook, FaultKind::DuplicateDelivery { fresh_urls: false });
+    let twice = NewFault::once(
+        Target::Webhook,
+        FaultKind::DuplicateDelivery { fresh_urls: false },
+    );
     world.zoom.sim().order_fault(twice).unwrap();
-    world.zoom.sim().finish_recording(&uuid, &FileSelection::default()).await.unwrap();
+    world
+        .zoom
+        .sim()
+        .finish_recording(&uuid, &FileSelection::default())
+        .await
+        .unwrap();
     let told = |events: &[_]| types(events).contains(&"recording.stored".to_owned());
     world.app.wait_for_events(PATIENCE, told).await.unwrap();
     let before = world.api(Method::GET, "/v1/recordings", None).await.json();
     let log = world.zoom.sim().webhook_log();
     let rows = world.inbox().await;
     // The same body once more, as Zoom's retry would bring it.
-    let body = log.iter().rev().find(|sent| sent.event == "recording.completed").unwrap().body.clone();
+    let body = log
+        .iter()
+        .rev()
+        .find(|sent| sent.event == "recording.completed")
+        .unwrap()
+        .body
+        .clone();
     let again = crate::bad_input::post_signed(&world, body.into_bytes()).await;
     assert_eq!(again.status, 200);
     assert_eq!(world.inbox().await, rows, "no new row");
-    assert_eq!(world.api(Method::GET, "/v1/recordings", None).await.json(), before);
+    assert_eq!(
+        world.api(Method::GET, "/v1/recordings", None).await.json(),
+        before
+    );
     assert_eq!(types(&world.app.events()), ["link.active", "recording.stored"]);
 }
 
@@ -119,15 +180,37 @@ async fn a_transcript_that_comes_later_joins_its_recording() {
     let user = world.zoom_user();
     world.link(ALICE, &user).await;
     let uuid = world.recording(&user, &[(FileKind::M4a, 50_000), (FileKind::Transcript, 700)]);
-    world.zoom.sim().finish_recording(&uuid, &FileSelection::default()).await.unwrap();
-    let stored = |n: usize| move |events: &[_]| types(events).iter().filter(|kind| *kind == "recording.stored").count() == n;
+    world
+        .zoom
+        .sim()
+        .finish_recording(&uuid, &FileSelection::default())
+        .await
+        .unwrap();
+    let stored = |n: usize| {
+        move |events: &[_]| {
+            types(events)
+                .iter()
+                .filter(|kind| *kind == "recording.stored")
+                .count()
+                == n
+        }
+    };
     world.app.wait_for_events(PATIENCE, stored(1)).await.unwrap();
-    world.zoom.sim().finish_transcript(&uuid, &FileSelection::default()).await.unwrap();
+    world
+        .zoom
+        .sim()
+        .finish_transcript(&uuid, &FileSelection::default())
+        .await
+        .unwrap();
     let events = world.app.wait_for_events(PATIENCE, stored(2)).await.unwrap();
     let last = events.last().unwrap().event();
     assert_eq!(last["data"]["recording"]["files"].as_array().unwrap().len(), 2);
     let list = world.api(Method::GET, "/v1/recordings", None).await.json();
-    assert_eq!(list["data"].as_array().unwrap().len(), 1, "one recording, not two");
+    assert_eq!(
+        list["data"].as_array().unwrap().len(),
+        1,
+        "one recording, not two"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,7 +220,12 @@ async fn an_app_that_is_down_is_told_later_and_in_order() {
     let user = world.zoom_user();
     world.link(ALICE, &user).await;
     let uuid = world.recording(&user, &[(FileKind::Chat, 500)]);
-    world.zoom.sim().finish_recording(&uuid, &FileSelection::default()).await.unwrap();
+    world
+        .zoom
+        .sim()
+        .finish_recording(&uuid, &FileSelection::default())
+        .await
+        .unwrap();
     let told = |events: &[_]| types(events).contains(&"recording.stored".to_owned());
     let events = world.app.wait_for_events(PATIENCE, told).await.unwrap();
     assert_eq!(types(&events), ["link.active", "recording.stored"]);
@@ -150,8 +238,23 @@ async fn a_file_that_zoom_serves_badly_is_fetched_again_until_it_is_right() {
     let user = world.zoom_user();
     world.link(ALICE, &user).await;
     let uuid = world.recording(&user, &[(FileKind::Mp4, 100_000)]);
-    world.zoom.sim().order_fault(NewFault::once(Target::Media, FaultKind::Truncated { at_bytes: 5_000, content_length: true })).unwrap();
-    world.zoom.sim().finish_recording(&uuid, &FileSelection::default()).await.unwrap();
+    world
+        .zoom
+        .sim()
+        .order_fault(NewFault::once(
+            Target::Media,
+            FaultKind::Truncated {
+                at_bytes: 5_000,
+                content_length: true,
+            },
+        ))
+        .unwrap();
+    world
+        .zoom
+        .sim()
+        .finish_recording(&uuid, &FileSelection::default())
+        .await
+        .unwrap();
     let told = |events: &[_]| types(events).contains(&"recording.stored".to_owned());
     let events = world.app.wait_for_events(PATIENCE, told).await.unwrap();
     let served = world.zoom.sim().digests(&uuid).await.unwrap();
@@ -165,7 +268,12 @@ async fn after_the_story_no_job_is_left_and_every_secret_column_is_empty() {
     let user = world.zoom_user();
     world.link(ALICE, &user).await;
     let uuid = world.recording(&user, &[(FileKind::Chat, 500)]);
-    world.zoom.sim().finish_recording(&uuid, &FileSelection::default()).await.unwrap();
+    world
+        .zoom
+        .sim()
+        .finish_recording(&uuid, &FileSelection::default())
+        .await
+        .unwrap();
     let told = |events: &[_]| types(events).contains(&"recording.stored".to_owned());
     world.app.wait_for_events(PATIENCE, told).await.unwrap();
     let client = world.db.client().await;

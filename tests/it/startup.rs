@@ -6,7 +6,11 @@ use crate::harness::process::run;
 use crate::harness::world::World;
 
 fn text(output: &std::process::Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 #[test]
@@ -15,7 +19,10 @@ fn config_check_lists_every_fault_and_never_a_value() {
         ("DOMICILE_REGION_ID", "EU!"),
         ("DOMICILE_REGOIN_NAME", "European Union"),
         ("DOMICILE_HTTP_PUBLIC_URL", "http://zoom.eu.example.com"),
-        ("DOMICILE_DATABASE_URL", "postgres://u:hunter2@db.example/d?sslmode=require"),
+        (
+            "DOMICILE_DATABASE_URL",
+            "postgres://u:hunter2@db.example/d?sslmode=require",
+        ),
         ("DOMICILE_ZOOM_CLIENT_SECRET_FILE", "/no/such/file"),
         ("DOMICILE_VAULT_KEYS", "k1:c2hvcnQ="),
         ("DOMICILE_APP_EVENTS_URL", "https://app.example/events"),
@@ -51,7 +58,11 @@ fn every_role_refuses_an_incomplete_environment() {
     for role in ["serve", "work", "run", "migrate"] {
         let output = run(&BTreeMap::new(), &[role]);
         assert!(!output.status.success());
-        assert!(text(&output).contains("DOMICILE_REGION_ID: is not set"), "{}", text(&output));
+        assert!(
+            text(&output).contains("DOMICILE_REGION_ID: is not set"),
+            "{}",
+            text(&output)
+        );
     }
 }
 
@@ -62,11 +73,20 @@ async fn a_complete_environment_passes_and_an_unknown_schema_stops_the_start() {
     let checked = run(&world.environment, &["config", "check"]);
     assert!(checked.status.success(), "{}", text(&checked));
     let client = world.db.client().await;
-    client.execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('99990101000001')", &[]).await.unwrap();
+    client
+        .execute(
+            "INSERT INTO __diesel_schema_migrations (version) VALUES ('99990101000001')",
+            &[],
+        )
+        .await
+        .unwrap();
     let output = run(&world.environment, &["run"]);
     assert!(!output.status.success());
     assert!(text(&output).contains("99990101000001"), "{}", text(&output));
-    client.batch_execute("DELETE FROM __diesel_schema_migrations").await.unwrap();
+    client
+        .batch_execute("DELETE FROM __diesel_schema_migrations")
+        .await
+        .unwrap();
     let output = run(&world.environment, &["run"]);
     assert!(!output.status.success());
     assert!(text(&output).contains("domicile migrate"), "{}", text(&output));

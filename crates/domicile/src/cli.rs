@@ -60,8 +60,12 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let environment = Environment::of_process();
     let result = match cli.command {
-        Command::Config { command: ConfigCommand::Settings } => list_settings(),
-        Command::Config { command: ConfigCommand::Check } => check(&environment),
+        Command::Config {
+            command: ConfigCommand::Settings,
+        } => list_settings(),
+        Command::Config {
+            command: ConfigCommand::Check,
+        } => check(&environment),
         Command::Migrate => in_runtime(migrate(environment)),
         Command::Serve => in_runtime(start(environment, Role::Serve)),
         Command::Work => in_runtime(start(environment, Role::Work)),
@@ -89,7 +93,10 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 fn in_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
 }
 
 fn list_settings() -> Result<(), Failure> {
@@ -102,13 +109,20 @@ fn list_settings() -> Result<(), Failure> {
         };
         writeln!(out, "{}\n    {} ({requirement})", setting.name, setting.meaning)?;
     }
-    writeln!(out, "\n<NAME>_FILE may stand for <NAME> and names a file that holds the value.")?;
+    writeln!(
+        out,
+        "\n<NAME>_FILE may stand for <NAME> and names a file that holds the value."
+    )?;
     Ok(())
 }
 
 fn check(environment: &Environment) -> Result<(), Failure> {
     let settings = Settings::from_environment(environment)?;
-    writeln!(std::io::stdout(), "The configuration of region {} has no fault.", settings.region.id)?;
+    writeln!(
+        std::io::stdout(),
+        "The configuration of region {} has no fault.",
+        settings.region.id
+    )?;
     Ok(())
 }
 
@@ -119,7 +133,11 @@ fn telemetry(environment: &Environment, settings: &Settings) -> Result<Telemetry
         service_name: "domicile".to_owned(),
         service_version: env!("CARGO_PKG_VERSION").to_owned(),
         region: settings.region.id.clone(),
-        log_format: if std::io::stdout().is_terminal() { LogFormat::Text } else { LogFormat::Json },
+        log_format: if std::io::stdout().is_terminal() {
+            LogFormat::Text
+        } else {
+            LogFormat::Json
+        },
         log_filter: environment.get("RUST_LOG").unwrap_or("info").to_owned(),
         otlp,
     })?)

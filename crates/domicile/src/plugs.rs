@@ -21,7 +21,10 @@ impl LinkRouter for LinksRouter {
         user: Option<&ZoomUserId>,
     ) -> Result<Option<RoutedLink>, StoreError> {
         let link = Linking::route(conn, account, user).await?;
-        Ok(link.map(|link| RoutedLink { link_id: link.id, subject: link.subject }))
+        Ok(link.map(|link| RoutedLink {
+            link_id: link.id,
+            subject: link.subject,
+        }))
     }
 }
 
@@ -49,7 +52,10 @@ pub struct KeptBodies(pub Intake);
 #[async_trait]
 impl InboxBodies for KeptBodies {
     async fn body(&self, inbox_id: InboxId) -> Result<Secret<Vec<u8>>, JobError> {
-        self.0.body(inbox_id).await.map_err(|error| JobError::new("inbox_body", error.fate(), error))
+        self.0
+            .body(inbox_id)
+            .await
+            .map_err(|error| JobError::new("inbox_body", error.fate(), error))
     }
 }
 
@@ -59,6 +65,9 @@ pub struct LinkTokens(pub Linking);
 #[async_trait]
 impl AccessTokens for LinkTokens {
     async fn access_token(&self, link: LinkId) -> Result<(Secret<String>, ApiBase), JobError> {
-        self.0.access_token(link).await.map_err(|error| JobError::new("access_token", error.fate(), error))
+        self.0
+            .access_token(link)
+            .await
+            .map_err(|error| JobError::new("access_token", error.fate(), error))
     }
 }

@@ -75,8 +75,11 @@ const CALL: Timeouts = Timeouts {
 };
 
 /// A way out for files of any size: silence ends it, not length.
-const TRANSFER: Timeouts =
-    Timeouts { connect: Duration::from_secs(5), read: Duration::from_secs(60), total: None };
+const TRANSFER: Timeouts = Timeouts {
+    connect: Duration::from_secs(5),
+    read: Duration::from_secs(60),
+    total: None,
+};
 
 impl Region {
     /// Wires the rooms. Nothing is called and no connection opened yet.
@@ -88,8 +91,11 @@ impl Region {
         let zoom_hosts = Arc::new(settings.zoom.hosts.clone());
         let zoom_client = egress.client("zoom_api", CALL).for_foreign_urls();
         let api = ZoomApi::new(zoom_client, zoom_hosts, Arc::clone(&clock));
-        let redirect_uri =
-            settings.http.public_url.join("/oauth/callback").map_err(|_| RegionError::PublicUrl)?;
+        let redirect_uri = settings
+            .http
+            .public_url
+            .join("/oauth/callback")
+            .map_err(|_| RegionError::PublicUrl)?;
         let oauth = ZoomOAuth::new(
             &settings.zoom.client_id,
             settings.zoom.client_secret.clone(),
@@ -136,7 +142,16 @@ impl Region {
             downloads: egress.client("zoom_download", TRANSFER).for_foreign_urls(),
             api,
         };
-        Ok(Self { settings: Arc::new(settings), ids, db, intake, linking, library, fetching, delivery })
+        Ok(Self {
+            settings: Arc::new(settings),
+            ids,
+            db,
+            intake,
+            linking,
+            library,
+            fetching,
+            delivery,
+        })
     }
 
     /// Refuses a database whose schema this version does not know.
@@ -151,7 +166,10 @@ impl Region {
             .chain(domicile_recordings::handlers(self.fetching.clone()))
             .chain(self.delivery.handler());
         handlers
-            .fold(Workers::builder(self.db.clone(), self.ids.clone()), |builder, handler| builder.handler(handler))
+            .fold(
+                Workers::builder(self.db.clone(), self.ids.clone()),
+                |builder, handler| builder.handler(handler),
+            )
             .drain_timeout(DRAIN_TIMEOUT)
             .build()
     }
@@ -159,7 +177,9 @@ impl Region {
     /// The inbox's dispatcher with every handler of events: the one list.
     pub fn dispatcher(&self) -> Dispatcher {
         Dispatcher::builder(self.db.clone(), self.ids.clone(), Arc::new(LinksRouter))
-            .handler(Arc::new(RecordingEvents { ids: self.ids.clone() }))
+            .handler(Arc::new(RecordingEvents {
+                ids: self.ids.clone(),
+            }))
             .build()
     }
 }
@@ -182,14 +202,26 @@ fn fence(settings: &Settings) -> Result<Fence, RegionError> {
         .setting("DOMICILE_APP_EVENTS_URL", "the app's events")
         .setting("DOMICILE_EGRESS_ALLOW", "further hosts")
         .allow_all("DOMICILE_ZOOM_HOSTS", settings.zoom.hosts.rules().iter().cloned())
-        .allow("DOMICILE_ZOOM_OAUTH_URL", HostRule::for_url(&settings.zoom.oauth_url)?)
-        .allow("DOMICILE_ZOOM_API_URL", HostRule::for_url(settings.zoom.api_base.url())?)
-        .allow_all("DOMICILE_EGRESS_ALLOW", settings.egress_allow.iter().cloned().map(HostRule::internal));
+        .allow(
+            "DOMICILE_ZOOM_OAUTH_URL",
+            HostRule::for_url(&settings.zoom.oauth_url)?,
+        )
+        .allow(
+            "DOMICILE_ZOOM_API_URL",
+            HostRule::for_url(settings.zoom.api_base.url())?,
+        )
+        .allow_all(
+            "DOMICILE_EGRESS_ALLOW",
+            settings.egress_allow.iter().cloned().map(HostRule::internal),
+        );
     for rule in ObjectStorage::egress_rules(&settings.objects.url, &settings.objects.s3)? {
         fence = fence.allow("DOMICILE_OBJECTS_URL", rule.internal());
     }
     if let Some(events) = &settings.app.events {
-        fence = fence.allow("DOMICILE_APP_EVENTS_URL", HostRule::for_url(&events.url)?.internal());
+        fence = fence.allow(
+            "DOMICILE_APP_EVENTS_URL",
+            HostRule::for_url(&events.url)?.internal(),
+        );
     }
     Ok(fence.build())
 }
@@ -197,9 +229,13 @@ fn fence(settings: &Settings) -> Result<Fence, RegionError> {
 /// The client through which telemetry leaves. It has a fence of its own, because it is needed before metrics exist, and a
 /// fence counts its refusals with the metrics that exist when it is built.
 pub fn collector_client(settings: &Settings) -> Result<Option<(Url, Client)>, RegionError> {
-    let Some(endpoint) = &settings.otlp_endpoint else { return Ok(None) };
+    let Some(endpoint) = &settings.otlp_endpoint else {
+        return Ok(None);
+    };
     let rule = HostRule::for_url(endpoint)?.internal();
-    let fence = Fence::builder().allow("OTEL_EXPORTER_OTLP_ENDPOINT", rule).build();
+    let fence = Fence::builder()
+        .allow("OTEL_EXPORTER_OTLP_ENDPOINT", rule)
+        .build();
     let egress = Egress::new(Arc::new(fence), Arc::new(SystemResolver))?;
     Ok(Some((endpoint.clone(), egress.client("otlp", CALL))))
 }

@@ -16,7 +16,11 @@ use crate::server::Draining;
 
 /// The guard around the public listener: requests for another host go no further.
 pub fn public_guard(region: &Region) -> Guard {
-    Guard::for_host(Listener::Public, region.ids.clone(), &region.settings.http.public_url)
+    Guard::for_host(
+        Listener::Public,
+        region.ids.clone(),
+        &region.settings.http.public_url,
+    )
 }
 
 /// The guard around the app listener, which the app's backend may call by any of its names.
@@ -34,6 +38,7 @@ pub fn public(config: &mut ServiceConfig, region: &Region) {
     config
         .app_data(web::Data::new(region.linking.clone()))
         .app_data(web::Data::new(start_page::StartPage::of(&region.settings)))
+        .configure(extract::configure)
         .configure(start_page::configure)
         .configure(domicile_linking::routes::configure_public)
         .service(domicile_intake::routes::endpoint(

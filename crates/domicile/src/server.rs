@@ -68,13 +68,20 @@ impl Listeners {
         } else {
             None
         };
-        Ok(Self { requests, ops: bind("DOMICILE_HTTP_OPS_LISTEN", http.ops_listen)? })
+        Ok(Self {
+            requests,
+            ops: bind("DOMICILE_HTTP_OPS_LISTEN", http.ops_listen)?,
+        })
     }
 }
 
 fn bind(setting: &str, address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address)
-        .map_err(|error| io::Error::new(error.kind(), format!("{setting}: cannot listen on {address}: {error}")))
+    TcpListener::bind(address).map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("{setting}: cannot listen on {address}: {error}"),
+        )
+    })
 }
 
 /// Whether the process still takes new requests.
@@ -148,7 +155,9 @@ pub async fn run(
     let mut work = JoinSet::new();
     if role.works() {
         let (workers, dispatcher) = (region.workers(), region.dispatcher());
+        let (delivery, for_delivery) = (region.delivery.clone(), work_stop.clone());
         let (for_workers, for_dispatcher) = (work_stop.clone(), work_stop.clone());
+        work.spawn(async move { delivery.sample(for_delivery).await });
         work.spawn(async move { workers.run(for_workers).await });
         work.spawn(async move { dispatcher.run(for_dispatcher).await });
     }

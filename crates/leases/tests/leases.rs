@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use domicile_kernel::state::JobStatus;
 use domicile_kernel::{Fate, Ids};
 use domicile_leases::{
-    Backoff, Finished, Handler, JobError, JobKind, Lease, LeaseError, NewJob, Policy, Workers, enqueue, redrive,
-    statistics,
+    Backoff, Finished, Handler, JobError, JobKind, Lease, LeaseError, NewJob, Policy, Workers, enqueue,
+    redrive, statistics,
 };
 use domicile_store::{Conn, Db, StoreError};
 use domicile_testkit::clock::{SeededRng, TestClock, ids};
@@ -27,7 +27,10 @@ enum Plan {
     /// Says that it runs, then never ends.
     Hang(Arc<Notify>),
     /// Says that it runs, waits for the word, then finishes.
-    Wait { running: Arc<Notify>, go: Arc<Notify> },
+    Wait {
+        running: Arc<Notify>,
+        go: Arc<Notify>,
+    },
 }
 
 struct Scripted {
@@ -49,7 +52,10 @@ impl Handler for Scripted {
             concurrency: 2,
             lease: Duration::from_secs(60),
             timeout: Duration::from_secs(50),
-            backoff: Backoff { first: Duration::from_secs(10), longest: Duration::from_secs(60) },
+            backoff: Backoff {
+                first: Duration::from_secs(10),
+                longest: Duration::from_secs(60),
+            },
             max_attempts: 3,
         }
     }
@@ -71,9 +77,10 @@ impl Handler for Scripted {
         let now = self.ids.clock().now();
         Ok(self
             .db
-            .run_tx("finish", async |conn: &mut Conn| -> Result<Finished, LeaseError> {
-                lease.finish(conn, now).await
-            })
+            .run_tx(
+                "finish",
+                async |conn: &mut Conn| -> Result<Finished, LeaseError> { lease.finish(conn, now).await },
+            )
             .await?)
     }
 
@@ -92,7 +99,11 @@ struct Bench {
 impl Bench {
     async fn new() -> Self {
         let clock = TestClock::new();
-        Self { test: TestDb::create().await, ids: ids(&clock, &SeededRng::new(1)), clock }
+        Self {
+            test: TestDb::create().await,
+            ids: ids(&clock, &SeededRng::new(1)),
+            clock,
+        }
     }
 
     fn worker(&self, plan: Plan) -> (Arc<Scripted>, Workers) {
@@ -115,7 +126,17 @@ impl Bench {
         self.test
             .db()
             .run_tx("ask", async |conn: &mut Conn| {
-                enqueue(conn, &self.ids, NewJob { kind: KIND, key, due_at, traceparent: None }).await
+                enqueue(
+                    conn,
+                    &self.ids,
+                    NewJob {
+                        kind: KIND,
+                        key,
+                        due_at,
+                        traceparent: None,
+                    },
+                )
+                .await
             })
             .await
             .unwrap();
@@ -125,7 +146,9 @@ impl Bench {
     async fn jobs(&self) -> Vec<(String, String, i32)> {
         let sql = "SELECT key, status, attempts FROM jobs ORDER BY key";
         let rows = self.test.client().await.query(sql, &[]).await.unwrap();
-        rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
+        rows.iter()
+            .map(|row| (row.get(0), row.get(1), row.get(2)))
+            .collect()
     }
 }
 
@@ -188,13 +211,20 @@ async fn a_spent_job_is_quarantined_kept_and_redriven() {
     }
     assert_eq!(handler.attempts.load(Ordering::SeqCst), 3);
     assert_eq!(handler.quarantined.load(Ordering::SeqCst), 1);
-    assert_eq!(bench.jobs().await, [("a".to_owned(), "quarantined".to_owned(), 3)]);
+    assert_eq!(
+        bench.jobs().await,
+        [("a".to_owned(), "quarantined".to_owned(), 3)]
+    );
     let db = bench.test.db();
     let counted = statistics(&mut *db.conn().await.unwrap()).await.unwrap();
     assert_eq!((counted[0].status, counted[0].count), (JobStatus::Quarantined, 1));
     let now = bench.ids.clock().now();
-    let redriven =
-        db.run_tx("redrive", async |conn: &mut Conn| redrive(conn, KIND, None, now).await).await.unwrap();
+    let redriven = db
+        .run_tx("redrive", async |conn: &mut Conn| {
+            redrive(conn, KIND, None, now).await
+        })
+        .await
+        .unwrap();
     assert_eq!(redriven, 1);
     let (_, better) = bench.worker(Plan::Finish);
     assert_eq!(better.run_due().await.unwrap(), 1);
@@ -207,7 +237,10 @@ async fn a_final_failure_is_quarantined_at_once_and_a_new_wish_revives_it() {
     let (_, workers) = bench.worker(Plan::Fail(Fate::Final));
     bench.ask("a", Duration::ZERO).await;
     workers.run_due().await.unwrap();
-    assert_eq!(bench.jobs().await, [("a".to_owned(), "quarantined".to_owned(), 1)]);
+    assert_eq!(
+        bench.jobs().await,
+        [("a".to_owned(), "quarantined".to_owned(), 1)]
+    );
     bench.ask("a", Duration::ZERO).await;
     assert_eq!(bench.jobs().await, [("a".to_owned(), "queued".to_owned(), 0)]);
 }
@@ -217,7 +250,10 @@ async fn a_final_failure_is_quarantined_at_once_and_a_new_wish_revives_it() {
 async fn a_worker_that_lost_its_lease_can_do_nothing_to_the_job() {
     let bench = Bench::new().await;
     let (running, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (_, slow) = bench.worker(Plan::Wait { running: Arc::clone(&running), go: Arc::clone(&go) });
+    let (_, slow) = bench.worker(Plan::Wait {
+        running: Arc::clone(&running),
+        go: Arc::clone(&go),
+    });
     bench.ask("a", Duration::ZERO).await;
     let slow_run = tokio::spawn(async move { slow.run_due().await });
     running.notified().await;
@@ -237,7 +273,10 @@ async fn a_worker_that_lost_its_lease_can_do_nothing_to_the_job() {
 async fn a_job_that_was_asked_for_while_it_ran_runs_once_more() {
     let bench = Bench::new().await;
     let (running, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let (handler, workers) = bench.worker(Plan::Wait { running: Arc::clone(&running), go: Arc::clone(&go) });
+    let (handler, workers) = bench.worker(Plan::Wait {
+        running: Arc::clone(&running),
+        go: Arc::clone(&go),
+    });
     bench.ask("a", Duration::ZERO).await;
     let run = tokio::spawn(async move { workers.run_due().await });
     running.notified().await;
@@ -260,7 +299,10 @@ async fn two_workers_never_take_the_same_job() {
     let (two, second) = bench.worker(Plan::Finish);
     let (a, b) = tokio::join!(first.run_due(), second.run_due());
     assert_eq!(a.unwrap() + b.unwrap(), 40);
-    assert_eq!(one.attempts.load(Ordering::SeqCst) + two.attempts.load(Ordering::SeqCst), 40);
+    assert_eq!(
+        one.attempts.load(Ordering::SeqCst) + two.attempts.load(Ordering::SeqCst),
+        40
+    );
 }
 
 #[tokio::test]
@@ -278,7 +320,10 @@ async fn a_job_whose_worker_dies_each_time_ends_in_quarantine() {
     let (handler, workers) = bench.worker(Plan::Finish);
     workers.run_due().await.unwrap();
     assert_eq!(handler.attempts.load(Ordering::SeqCst), 0);
-    assert_eq!(bench.jobs().await, [("a".to_owned(), "quarantined".to_owned(), 4)]);
+    assert_eq!(
+        bench.jobs().await,
+        [("a".to_owned(), "quarantined".to_owned(), 4)]
+    );
 }
 
 #[tokio::test]

@@ -75,7 +75,11 @@ impl Linking {
     async fn authorize(&self, claim: &Claim) -> Result<Authorization, LinkingError> {
         let parts = &self.parts;
         let (code, verifier) = self.open_claim(claim).await?;
-        let tokens = parts.oauth.exchange(&code, &verifier).await.map_err(LinkingError::from_exchange)?;
+        let tokens = parts
+            .oauth
+            .exchange(&code, &verifier)
+            .await
+            .map_err(LinkingError::from_exchange)?;
         let base = grants::api_base(parts.api.hosts(), &tokens, &parts.default_api_base);
         match self.identify(&tokens, &base).await {
             Ok(user) => Ok(Authorization { tokens, base, user }),
@@ -90,7 +94,9 @@ impl Linking {
         if let Some(cluster) = base.cluster()
             && !self.parts.settings.clusters.iter().any(|ours| ours == cluster)
         {
-            return Err(LinkingError::WrongCluster { cluster: cluster.to_owned() });
+            return Err(LinkingError::WrongCluster {
+                cluster: cluster.to_owned(),
+            });
         }
         let mut tries = 0;
         loop {
@@ -107,7 +113,11 @@ impl Linking {
 
     /// Decides by what is linked already, in one transaction with the effect.
     async fn link_or_refuse(&self, claim: &Claim, auth: &Authorization) -> Result<Link, LinkingError> {
-        let key = self.parts.vault.key(&KeyScope::Account(auth.user.account_id.clone())).await?;
+        let key = self
+            .parts
+            .vault
+            .key(&KeyScope::Account(auth.user.account_id.clone()))
+            .await?;
         let decided = match self.decide(claim, auth, &key).await {
             // Another confirmation was faster; what it wrote decides now.
             Err(LinkingError::Store(error))
@@ -145,8 +155,9 @@ impl Linking {
         self.parts
             .db
             .run_tx("complete_connect_session", async |conn: &mut Conn| {
-                let session =
-                    sessions::lock(conn, Handle::Id(claim.id)).await?.ok_or(LinkingError::UnknownSession)?;
+                let session = sessions::lock(conn, Handle::Id(claim.id))
+                    .await?
+                    .ok_or(LinkingError::UnknownSession)?;
                 let status = session.status.complete().map_err(|_| LinkingError::Expired)?;
                 let of_subject = store::links::lock_live_by_subject(conn, &claim.subject).await?;
                 let of_zoom = store::links::lock_live_by_zoom(conn, &auth.user.account_id, user).await?;
@@ -170,7 +181,10 @@ impl Linking {
             .await
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one transaction, each of them needed")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one transaction, each of them needed"
+    )]
     async fn activate(
         &self,
         conn: &mut Conn,
@@ -210,7 +224,10 @@ impl Linking {
             }
         };
         self.store_grant(conn, key, &link, auth, now).await?;
-        self.parts.outbox.write(conn, self.event(key, event_type, &link, now)?).await?;
+        self.parts
+            .outbox
+            .write(conn, self.event(key, event_type, &link, now)?)
+            .await?;
         Ok(link)
     }
 
@@ -225,7 +242,12 @@ impl Linking {
         let grant = grants::seal(key, link.id, &auth.tokens, &auth.base, now)?;
         store::grants::put(conn, link.id, &grant, now).await?;
         let job_key = link.id.to_string();
-        let job = NewJob { kind: GRANT_REFRESH, key: &job_key, due_at: now + KEEP_ALIVE, traceparent: None };
+        let job = NewJob {
+            kind: GRANT_REFRESH,
+            key: &job_key,
+            due_at: now + KEEP_ALIVE,
+            traceparent: None,
+        };
         Ok(enqueue(conn, &self.parts.ids, job).await?)
     }
 

@@ -21,11 +21,16 @@ pub(crate) fn seal(
     base: &ApiBase,
     now: Timestamp,
 ) -> Result<SealedGrant, VaultError> {
-    let seal = |column, token: &Secret<String>| key.seal(Place::new(TABLE, column, link), token.expose().as_bytes());
+    let seal =
+        |column, token: &Secret<String>| key.seal(Place::new(TABLE, column, link), token.expose().as_bytes());
     let life = TimeDelta::from_std(tokens.expires_in).unwrap_or(TimeDelta::zero());
     Ok(SealedGrant {
         access_token_sealed: seal(ACCESS, &tokens.access_token)?,
-        refresh_token_sealed: tokens.refresh_token.as_ref().map(|token| seal(REFRESH, token)).transpose()?,
+        refresh_token_sealed: tokens
+            .refresh_token
+            .as_ref()
+            .map(|token| seal(REFRESH, token))
+            .transpose()?,
         access_expires_at: now + life,
         api_url: base.as_str().to_owned(),
         generation: 0,
@@ -38,7 +43,9 @@ pub(crate) async fn open_access(
     link: LinkId,
     grant: &SealedGrant,
 ) -> Result<Secret<String>, VaultError> {
-    vault.open_text(Place::new(TABLE, ACCESS, link), &grant.access_token_sealed).await
+    vault
+        .open_text(Place::new(TABLE, ACCESS, link), &grant.access_token_sealed)
+        .await
 }
 
 /// Opens the refresh token of a grant, if it has one.
@@ -48,7 +55,9 @@ pub(crate) async fn open_refresh(
     grant: &SealedGrant,
 ) -> Result<Option<Secret<String>>, VaultError> {
     match &grant.refresh_token_sealed {
-        Some(sealed) => Ok(Some(vault.open_text(Place::new(TABLE, REFRESH, link), sealed).await?)),
+        Some(sealed) => Ok(Some(
+            vault.open_text(Place::new(TABLE, REFRESH, link), sealed).await?,
+        )),
         None => Ok(None),
     }
 }
@@ -64,5 +73,7 @@ pub(crate) fn api_base(hosts: &ZoomHosts, tokens: &TokenSet, default: &ApiBase) 
 
 /// Reads back a base that was checked when it was written; the allowed hosts may have changed since.
 pub(crate) fn stored_base(hosts: &ZoomHosts, grant: &SealedGrant) -> Result<ApiBase, LinkingError> {
-    hosts.validate_api_url(&grant.api_url).map_err(|error| LinkingError::ZoomRejected(Box::new(error)))
+    hosts
+        .validate_api_url(&grant.api_url)
+        .map_err(|error| LinkingError::ZoomRejected(Box::new(error)))
 }

@@ -77,11 +77,21 @@ impl Link {
         cluster: Option<String>,
         now: Timestamp,
     ) -> Result<Self, InvalidTransition> {
-        Ok(Self { status: self.status.reauthorize()?, scopes, zoom_cluster: cluster, updated_at: now, ..self })
+        Ok(Self {
+            status: self.status.reauthorize()?,
+            scopes,
+            zoom_cluster: cluster,
+            updated_at: now,
+            ..self
+        })
     }
 
     /// Zoom ended the grant.
     pub(crate) fn lose_grant(self, now: Timestamp) -> Result<Self, InvalidTransition> {
-        Ok(Self { status: self.status.lose_grant()?, updated_at: now, ..self })
+        Ok(Self {
+            status: self.status.lose_grant()?,
+            updated_at: now,
+            ..self
+        })
     }
 }

@@ -50,7 +50,9 @@ pub struct Linking {
 impl Linking {
     /// Takes its parts in.
     pub fn new(parts: LinkingParts) -> Self {
-        Self { parts: Arc::new(parts) }
+        Self {
+            parts: Arc::new(parts),
+        }
     }
 
     /// The region's settings.
@@ -90,14 +92,21 @@ impl Linking {
     /// answer is [`LinkingError::ZoomUnavailable`] and the caller tries again later.
     pub async fn access_token(&self, link: LinkId) -> Result<(Secret<String>, ApiBase), LinkingError> {
         let parts = &self.parts;
-        let grant = store::grants::get(&mut *parts.db.conn().await?, link).await?.ok_or(StoreError::NotFound)?;
+        let grant = store::grants::get(&mut *parts.db.conn().await?, link)
+            .await?
+            .ok_or(StoreError::NotFound)?;
         let now = self.now();
         if grant.access_expires_at - now < LEAST_LIFE {
             parts
                 .db
                 .run_tx("request_refresh", async |conn: &mut Conn| {
                     let key = link.to_string();
-                    let job = NewJob { kind: GRANT_REFRESH, key: &key, due_at: now, traceparent: None };
+                    let job = NewJob {
+                        kind: GRANT_REFRESH,
+                        key: &key,
+                        due_at: now,
+                        traceparent: None,
+                    };
                     enqueue(conn, &parts.ids, job).await
                 })
                 .await?;

@@ -26,7 +26,10 @@ pub(crate) static METRICS: LazyLock<LinkingMetrics> = LazyLock::new(|| {
 
 impl LinkingMetrics {
     pub(crate) fn session(&self, state: &'static str, reason: &'static str) {
-        self.sessions.add(1, &[KeyValue::new("state", state), KeyValue::new("reason", reason)]);
+        self.sessions.add(
+            1,
+            &[KeyValue::new("state", state), KeyValue::new("reason", reason)],
+        );
     }
 
     pub(crate) fn refresh(&self, outcome: &'static str) {

@@ -95,25 +95,37 @@ impl Linking {
         let hash = token::hash(connect_token.expose());
         parts
             .db
-            .run_tx("create_connect_session", async |conn: &mut Conn| -> Result<(), StoreError> {
-                let new = NewSession {
-                    id,
-                    subject,
-                    return_url: return_url.as_str(),
-                    connect_token_hash: &hash,
-                    now,
-                    expires_at,
-                };
-                sessions::insert(conn, new).await?;
-                let expiry = NewJob { kind: SESSION_EXPIRY, key: &key, due_at: expires_at, traceparent: None };
-                enqueue(conn, &parts.ids, expiry).await
-            })
+            .run_tx(
+                "create_connect_session",
+                async |conn: &mut Conn| -> Result<(), StoreError> {
+                    let new = NewSession {
+                        id,
+                        subject,
+                        return_url: return_url.as_str(),
+                        connect_token_hash: &hash,
+                        now,
+                        expires_at,
+                    };
+                    sessions::insert(conn, new).await?;
+                    let expiry = NewJob {
+                        kind: SESSION_EXPIRY,
+                        key: &key,
+                        due_at: expires_at,
+                        traceparent: None,
+                    };
+                    enqueue(conn, &parts.ids, expiry).await
+                },
+            )
             .await?;
         METRICS.session("created", "");
         info!(connect_session.id = %id, "a connect session was opened");
         let base = parts.settings.public_url.as_str().trim_end_matches('/');
         let connect_url = Secret::new(format!("{base}/connect/{}", connect_token.expose()));
-        Ok(CreatedSession { id, connect_url, expires_at })
+        Ok(CreatedSession {
+            id,
+            connect_url,
+            expires_at,
+        })
     }
 
     /// A browser opens the connect URL: new state, cookie and verifier, and those of an earlier start are void.
@@ -127,24 +139,28 @@ impl Linking {
         let handle = token::hash(connect_token);
         let (id, expires_at) = parts
             .db
-            .run_tx("start_connect_session", async |conn: &mut Conn| -> Result<_, LinkingError> {
-                let session = sessions::lock(conn, Handle::ConnectToken(&handle))
-                    .await?
-                    .ok_or(LinkingError::UnknownSession)?;
-                if let Some(error) = session.over(now) {
-                    return Err(error);
-                }
-                let place = Place::new(TABLE, VERIFIER, session.id);
-                let started = Started {
-                    status: session.status.start().map_err(|_| LinkingError::Used)?,
-                    state_hash: token::hash(state.expose()),
-                    cookie_hash: token::hash(cookie.expose()),
-                    pkce_verifier_sealed: region_key.seal(place, verifier.as_secret().expose().as_bytes())?,
-                    now,
-                };
-                sessions::start(conn, session.id, &started).await?;
-                Ok((session.id, session.expires_at))
-            })
+            .run_tx(
+                "start_connect_session",
+                async |conn: &mut Conn| -> Result<_, LinkingError> {
+                    let session = sessions::lock(conn, Handle::ConnectToken(&handle))
+                        .await?
+                        .ok_or(LinkingError::UnknownSession)?;
+                    if let Some(error) = session.over(now) {
+                        return Err(error);
+                    }
+                    let place = Place::new(TABLE, VERIFIER, session.id);
+                    let started = Started {
+                        status: session.status.start().map_err(|_| LinkingError::Used)?,
+                        state_hash: token::hash(state.expose()),
+                        cookie_hash: token::hash(cookie.expose()),
+                        pkce_verifier_sealed: region_key
+                            .seal(place, verifier.as_secret().expose().as_bytes())?,
+                        now,
+                    };
+                    sessions::start(conn, session.id, &started).await?;
+                    Ok((session.id, session.expires_at))
+                },
+            )
             .await?;
         METRICS.session("started", "");
         let authorize_url = parts.oauth.authorize_url(&state, &verifier.challenge());
@@ -171,37 +187,43 @@ impl Linking {
         let handle = token::hash(state);
         let return_url = parts
             .db
-            .run_tx("receive_code", async |conn: &mut Conn| -> Result<Step<String>, LinkingError> {
-                let Some(session) = sessions::lock(conn, Handle::State(&handle)).await? else {
-                    return Err(LinkingError::UnknownSession);
-                };
-                let same_browser = match (cookie_of(session.id), &session.cookie_hash) {
-                    (Some(cookie), Some(hash)) => token::matches(&cookie, hash),
-                    _ => false,
-                };
-                let reason = match &returned {
-                    _ if session.expires_at <= now => Some(RefusalReason::Expired),
-                    _ if !same_browser => Some(RefusalReason::BrowserMismatch),
-                    Returned::Denied => Some(RefusalReason::ConsentDenied),
-                    Returned::Code(_) => None,
-                };
-                if let Some(reason) = reason {
-                    return refuse(conn, &session, reason, now).await;
-                }
-                if let Returned::Code(code) = &returned {
-                    let status = session.status.receive_code()?;
-                    let sealed =
-                        region_key.seal(Place::new(TABLE, CODE, session.id), code.expose().as_bytes())?;
-                    let ticket_hash = token::hash(ticket.expose());
-                    sessions::await_confirmation(conn, session.id, status, &sealed, &ticket_hash).await?;
-                }
-                Ok(Step::Done(session.return_url))
-            })
+            .run_tx(
+                "receive_code",
+                async |conn: &mut Conn| -> Result<Step<String>, LinkingError> {
+                    let Some(session) = sessions::lock(conn, Handle::State(&handle)).await? else {
+                        return Err(LinkingError::UnknownSession);
+                    };
+                    let same_browser = match (cookie_of(session.id), &session.cookie_hash) {
+                        (Some(cookie), Some(hash)) => token::matches(&cookie, hash),
+                        _ => false,
+                    };
+                    let reason = match &returned {
+                        _ if session.expires_at <= now => Some(RefusalReason::Expired),
+                        _ if !same_browser => Some(RefusalReason::BrowserMismatch),
+                        Returned::Denied => Some(RefusalReason::ConsentDenied),
+                        Returned::Code(_) => None,
+                    };
+                    if let Some(reason) = reason {
+                        return refuse(conn, &session, reason, now).await;
+                    }
+                    if let Returned::Code(code) = &returned {
+                        let status = session.status.receive_code()?;
+                        let sealed =
+                            region_key.seal(Place::new(TABLE, CODE, session.id), code.expose().as_bytes())?;
+                        let ticket_hash = token::hash(ticket.expose());
+                        sessions::await_confirmation(conn, session.id, status, &sealed, &ticket_hash).await?;
+                    }
+                    Ok(Step::Done(session.return_url))
+                },
+            )
             .await?
             .into_result()?;
         METRICS.session("awaiting_confirmation", "");
-        let mut url = Url::parse(&return_url)
-            .map_err(|_| LinkingError::Store(StoreError::Corrupt { column: "connect_sessions.return_url" }))?;
+        let mut url = Url::parse(&return_url).map_err(|_| {
+            LinkingError::Store(StoreError::Corrupt {
+                column: "connect_sessions.return_url",
+            })
+        })?;
         url.query_pairs_mut().append_pair("ticket", ticket.expose());
         Ok(Secret::new(url.into()))
     }
@@ -218,30 +240,36 @@ impl Linking {
         let now = self.now();
         self.parts
             .db
-            .run_tx("claim_code", async |conn: &mut Conn| -> Result<Step<Claim>, LinkingError> {
-                let Some(session) = sessions::lock(conn, Handle::Ticket(&handle)).await? else {
-                    return Err(LinkingError::UnknownSession);
-                };
-                if session.status != ConnectSessionStatus::AwaitingConfirmation {
-                    return Err(session.over(now).unwrap_or(LinkingError::Used));
-                }
-                if session.expires_at <= now {
-                    return refuse(conn, &session, RefusalReason::Expired, now).await;
-                }
-                if session.subject != *subject {
-                    return refuse(conn, &session, RefusalReason::SubjectMismatch, now).await;
-                }
-                sessions::take_code(conn, session.id, session.status.confirm()?).await?;
-                match (session.code_sealed, session.pkce_verifier_sealed) {
-                    (Some(code_sealed), Some(verifier_sealed)) => Ok(Step::Done(Claim {
-                        id: session.id,
-                        subject: session.subject,
-                        code_sealed,
-                        verifier_sealed,
-                    })),
-                    _ => Err(StoreError::Corrupt { column: "connect_sessions.code_sealed" }.into()),
-                }
-            })
+            .run_tx(
+                "claim_code",
+                async |conn: &mut Conn| -> Result<Step<Claim>, LinkingError> {
+                    let Some(session) = sessions::lock(conn, Handle::Ticket(&handle)).await? else {
+                        return Err(LinkingError::UnknownSession);
+                    };
+                    if session.status != ConnectSessionStatus::AwaitingConfirmation {
+                        return Err(session.over(now).unwrap_or(LinkingError::Used));
+                    }
+                    if session.expires_at <= now {
+                        return refuse(conn, &session, RefusalReason::Expired, now).await;
+                    }
+                    if session.subject != *subject {
+                        return refuse(conn, &session, RefusalReason::SubjectMismatch, now).await;
+                    }
+                    sessions::take_code(conn, session.id, session.status.confirm()?).await?;
+                    match (session.code_sealed, session.pkce_verifier_sealed) {
+                        (Some(code_sealed), Some(verifier_sealed)) => Ok(Step::Done(Claim {
+                            id: session.id,
+                            subject: session.subject,
+                            code_sealed,
+                            verifier_sealed,
+                        })),
+                        _ => Err(StoreError::Corrupt {
+                            column: "connect_sessions.code_sealed",
+                        }
+                        .into()),
+                    }
+                },
+            )
             .await?
             .into_result()
     }
@@ -252,8 +280,12 @@ impl Linking {
         claim: &Claim,
     ) -> Result<(Secret<String>, PkceVerifier), LinkingError> {
         let vault = &self.parts.vault;
-        let code = vault.open_text(Place::new(TABLE, CODE, claim.id), &claim.code_sealed).await?;
-        let verifier = vault.open_text(Place::new(TABLE, VERIFIER, claim.id), &claim.verifier_sealed).await?;
+        let code = vault
+            .open_text(Place::new(TABLE, CODE, claim.id), &claim.code_sealed)
+            .await?;
+        let verifier = vault
+            .open_text(Place::new(TABLE, VERIFIER, claim.id), &claim.verifier_sealed)
+            .await?;
         Ok((code, PkceVerifier::from_secret(verifier)))
     }
 
@@ -261,12 +293,23 @@ impl Linking {
     pub(crate) async fn give_back(&self, claim: &Claim) -> Result<(), LinkingError> {
         self.parts
             .db
-            .run_tx("give_code_back", async |conn: &mut Conn| -> Result<(), LinkingError> {
-                let Some(session) = sessions::lock(conn, Handle::Id(claim.id)).await? else { return Ok(()) };
-                let status = session.status.give_code_back()?;
-                Ok(sessions::give_code_back(conn, claim.id, status, &claim.code_sealed, &claim.verifier_sealed)
+            .run_tx(
+                "give_code_back",
+                async |conn: &mut Conn| -> Result<(), LinkingError> {
+                    let Some(session) = sessions::lock(conn, Handle::Id(claim.id)).await? else {
+                        return Ok(());
+                    };
+                    let status = session.status.give_code_back()?;
+                    Ok(sessions::give_code_back(
+                        conn,
+                        claim.id,
+                        status,
+                        &claim.code_sealed,
+                        &claim.verifier_sealed,
+                    )
                     .await?)
-            })
+                },
+            )
             .await
     }
 
@@ -279,14 +322,17 @@ impl Linking {
         let now = self.now();
         self.parts
             .db
-            .run_tx("refuse_connect_session", async |conn: &mut Conn| -> Result<(), LinkingError> {
-                match sessions::lock(conn, Handle::Id(claim.id)).await? {
-                    Some(session) if session.status == ConnectSessionStatus::Confirming => {
-                        refuse::<()>(conn, &session, reason, now).await.map(drop)
+            .run_tx(
+                "refuse_connect_session",
+                async |conn: &mut Conn| -> Result<(), LinkingError> {
+                    match sessions::lock(conn, Handle::Id(claim.id)).await? {
+                        Some(session) if session.status == ConnectSessionStatus::Confirming => {
+                            refuse::<()>(conn, &session, reason, now).await.map(drop)
+                        }
+                        _ => Ok(()),
                     }
-                    _ => Ok(()),
-                }
-            })
+                },
+            )
             .await
     }
 }
@@ -297,7 +343,9 @@ impl Session {
         match (self.status, self.refusal_reason) {
             (_, Some(RefusalReason::Expired)) => Some(LinkingError::Expired),
             (ConnectSessionStatus::Refused, Some(reason)) => Some(LinkingError::Refused(reason)),
-            (ConnectSessionStatus::Completed | ConnectSessionStatus::Confirming, _) => Some(LinkingError::Used),
+            (ConnectSessionStatus::Completed | ConnectSessionStatus::Confirming, _) => {
+                Some(LinkingError::Used)
+            }
             _ if self.expires_at <= now => Some(LinkingError::Expired),
             _ => None,
         }

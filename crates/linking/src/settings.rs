@@ -32,7 +32,10 @@ impl ReturnUrls {
     pub fn allow(&self, url: &Url) -> bool {
         url.username().is_empty()
             && url.password().is_none()
-            && self.0.iter().any(|prefix| prefix.origin() == url.origin() && covers(prefix.path(), url.path()))
+            && self
+                .0
+                .iter()
+                .any(|prefix| prefix.origin() == url.origin() && covers(prefix.path(), url.path()))
     }
 }
 
@@ -61,7 +64,11 @@ mod tests {
     #[test]
     fn a_prefix_covers_its_own_path_and_what_is_below() {
         let prefix = "https://app.example/settings";
-        for url in ["https://app.example/settings", "https://app.example/settings?a=b", "https://app.example/settings/x"] {
+        for url in [
+            "https://app.example/settings",
+            "https://app.example/settings?a=b",
+            "https://app.example/settings/x",
+        ] {
             assert!(allowed(prefix, url), "{url}");
         }
     }

@@ -8,7 +8,13 @@ use domicile_testkit::db::TestDb;
 async fn tables(client: &tokio_postgres::Client) -> Vec<String> {
     let sql = "SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                WHERE n.nspname = 'public' AND relkind = 'r' AND relname <> '__diesel_schema_migrations' ORDER BY 1";
-    client.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+    client
+        .query(sql, &[])
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect()
 }
 
 #[tokio::test]
@@ -19,7 +25,10 @@ async fn every_down_undoes_its_up() {
     assert!(!tables(&client).await.is_empty());
     revert_all(&db.settings()).await.unwrap();
     assert_eq!(tables(&client).await, Vec::<String>::new());
-    assert!(!migrate(&db.settings()).await.unwrap().is_empty(), "an up works again after its down");
+    assert!(
+        !migrate(&db.settings()).await.unwrap().is_empty(),
+        "an up works again after its down"
+    );
 }
 
 #[tokio::test]
@@ -34,7 +43,10 @@ async fn two_migrators_at_once_apply_each_migration_once() {
 #[tokio::test]
 async fn a_schema_that_is_behind_or_unknown_is_refused() {
     let db = TestDb::empty().await;
-    assert!(matches!(check_schema(&db.db()).await, Err(SchemaError::Behind(_))));
+    assert!(matches!(
+        check_schema(&db.db()).await,
+        Err(SchemaError::Behind(_))
+    ));
     migrate(&db.settings()).await.unwrap();
     check_schema(&db.db()).await.unwrap();
     let client = db.client().await;
@@ -54,8 +66,15 @@ async fn every_table_and_column_has_its_sentence() {
                JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
                WHERE c.relkind = 'r' AND c.relname <> '__diesel_schema_migrations'
                AND (col_description(c.oid, a.attnum) IS NULL OR obj_description(c.oid, 'pg_class') IS NULL)";
-    let silent: Vec<String> =
-        db.client().await.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    let silent: Vec<String> = db
+        .client()
+        .await
+        .query(sql, &[])
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
     assert_eq!(silent, Vec::<String>::new());
 }
 
@@ -76,7 +95,10 @@ async fn no_column_can_hold_personal_data_in_clear() {
             "delivery_attempts.status_code",
             "jobs.lease_token",
         ];
-        assert!(sealed || harmless.contains(&column.as_str()), "{column} is {data_type}");
+        assert!(
+            sealed || harmless.contains(&column.as_str()),
+            "{column} is {data_type}"
+        );
     }
 }
 
@@ -85,15 +107,27 @@ async fn a_failed_closure_leaves_nothing_behind() {
     let db = TestDb::create().await;
     let result = db
         .db()
-        .run_tx("write_and_fail", async |conn: &mut Conn| -> Result<(), StoreError> {
-            raw(conn, "INSERT INTO vault_keys (id, region_key_id, wrapped_key, created_at)
-                       VALUES ('00000000-0000-0000-0000-000000000001', 'k', '\\x00', '2026-01-01')")
-            .await?;
-            Err(StoreError::NotFound)
-        })
+        .run_tx(
+            "write_and_fail",
+            async |conn: &mut Conn| -> Result<(), StoreError> {
+                raw(
+                    conn,
+                    "INSERT INTO vault_keys (id, region_key_id, wrapped_key, created_at)
+                       VALUES ('00000000-0000-0000-0000-000000000001', 'k', '\\x00', '2026-01-01')",
+                )
+                .await?;
+                Err(StoreError::NotFound)
+            },
+        )
         .await;
     assert!(matches!(result, Err(StoreError::NotFound)));
-    let count: i64 = db.client().await.query_one("SELECT count(*) FROM vault_keys", &[]).await.unwrap().get(0);
+    let count: i64 = db
+        .client()
+        .await
+        .query_one("SELECT count(*) FROM vault_keys", &[])
+        .await
+        .unwrap()
+        .get(0);
     assert_eq!(count, 0);
 }
 
@@ -101,7 +135,12 @@ async fn a_failed_closure_leaves_nothing_behind() {
 async fn a_deadlock_is_repeated_until_both_succeed() {
     let test = TestDb::create().await;
     let client = test.client().await;
-    client.batch_execute("CREATE TABLE pair (id int PRIMARY KEY, n int); INSERT INTO pair VALUES (1, 0), (2, 0)").await.unwrap();
+    client
+        .batch_execute(
+            "CREATE TABLE pair (id int PRIMARY KEY, n int); INSERT INTO pair VALUES (1, 0), (2, 0)",
+        )
+        .await
+        .unwrap();
     let rounds = AtomicU32::new(0);
     let barrier = tokio::sync::Barrier::new(2);
     let db = test.db();
@@ -120,7 +159,11 @@ async fn a_deadlock_is_repeated_until_both_succeed() {
     one.unwrap();
     two.unwrap();
     assert_eq!(rounds.load(Ordering::SeqCst), 3);
-    let sum: i64 = client.query_one("SELECT sum(n) FROM pair", &[]).await.unwrap().get(0);
+    let sum: i64 = client
+        .query_one("SELECT sum(n) FROM pair", &[])
+        .await
+        .unwrap()
+        .get(0);
     assert_eq!(sum, 4);
 }
 
@@ -136,8 +179,11 @@ async fn a_cancelled_transaction_keeps_nothing_and_frees_its_connection() {
     let task = tokio::spawn(async move {
         for_task
             .run_tx("cancelled", async |conn: &mut Conn| -> Result<(), StoreError> {
-                raw(conn, "INSERT INTO vault_keys (id, region_key_id, wrapped_key, created_at)
-                           VALUES ('00000000-0000-0000-0000-000000000001', 'k', '\\x00', '2026-01-01')")
+                raw(
+                    conn,
+                    "INSERT INTO vault_keys (id, region_key_id, wrapped_key, created_at)
+                           VALUES ('00000000-0000-0000-0000-000000000001', 'k', '\\x00', '2026-01-01')",
+                )
                 .await?;
                 entered.lock().unwrap().take().unwrap().send(()).unwrap();
                 std::future::pending().await
@@ -147,8 +193,16 @@ async fn a_cancelled_transaction_keeps_nothing_and_frees_its_connection() {
     wait_entered.await.unwrap();
     task.abort();
     assert!(task.await.unwrap_err().is_cancelled());
-    db.run_tx("after", async |conn: &mut Conn| raw(conn, "SELECT 1").await).await.unwrap();
-    let count: i64 = test.client().await.query_one("SELECT count(*) FROM vault_keys", &[]).await.unwrap().get(0);
+    db.run_tx("after", async |conn: &mut Conn| raw(conn, "SELECT 1").await)
+        .await
+        .unwrap();
+    let count: i64 = test
+        .client()
+        .await
+        .query_one("SELECT count(*) FROM vault_keys", &[])
+        .await
+        .unwrap()
+        .get(0);
     assert_eq!(count, 0);
 }
 

@@ -14,13 +14,19 @@ use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 fn region_keys(entries: &[(&str, u8)]) -> RegionKeys {
-    let text: Vec<_> =
-        entries.iter().map(|(id, byte)| format!("{id}:{}", STANDARD.encode([*byte; 32]))).collect();
+    let text: Vec<_> = entries
+        .iter()
+        .map(|(id, byte)| format!("{id}:{}", STANDARD.encode([*byte; 32])))
+        .collect();
     RegionKeys::parse(&Secret::new(text.join(","))).unwrap()
 }
 
 fn vault(db: &TestDb, seed: u64, keys: &[(&str, u8)]) -> Vault {
-    Vault::new(db.db(), ids(&TestClock::new(), &SeededRng::new(seed)), region_keys(keys))
+    Vault::new(
+        db.db(),
+        ids(&TestClock::new(), &SeededRng::new(seed)),
+        region_keys(keys),
+    )
 }
 
 fn account(name: &str) -> KeyScope {
@@ -39,8 +45,15 @@ async fn what_one_process_seals_another_opens() {
     let db = TestDb::create().await;
     let key = vault(&db, 1, &[("k1", 1)]).key(&account("A")).await.unwrap();
     let sealed = key.seal(place(), TOPIC.as_bytes()).unwrap();
-    assert!(!sealed.windows(TOPIC.len()).any(|window| window == TOPIC.as_bytes()));
-    let opened = vault(&db, 2, &[("k1", 1)]).open_text(place(), &sealed).await.unwrap();
+    assert!(
+        !sealed
+            .windows(TOPIC.len())
+            .any(|window| window == TOPIC.as_bytes())
+    );
+    let opened = vault(&db, 2, &[("k1", 1)])
+        .open_text(place(), &sealed)
+        .await
+        .unwrap();
     assert_eq!(opened.expose(), TOPIC);
 }
 
@@ -57,7 +70,10 @@ async fn two_processes_that_meet_a_new_account_at_once_use_one_key() {
 async fn each_account_has_a_key_of_its_own() {
     let db = TestDb::create().await;
     let vault = vault(&db, 1, &[("k1", 1)]);
-    let (a, b) = (vault.key(&account("A")).await.unwrap(), vault.key(&account("B")).await.unwrap());
+    let (a, b) = (
+        vault.key(&account("A")).await.unwrap(),
+        vault.key(&account("B")).await.unwrap(),
+    );
     let region = vault.key(&KeyScope::Region).await.unwrap();
     assert!(a.id() != b.id() && a.id() != region.id() && b.id() != region.id());
     let sealed = a.seal(place(), b"x").unwrap();
@@ -68,13 +84,21 @@ async fn each_account_has_a_key_of_its_own() {
 async fn a_ciphertext_that_was_moved_does_not_open() {
     let db = TestDb::create().await;
     let vault = vault(&db, 1, &[("k1", 1)]);
-    let sealed = vault.key(&account("A")).await.unwrap().seal(place(), b"x").unwrap();
+    let sealed = vault
+        .key(&account("A"))
+        .await
+        .unwrap()
+        .seal(place(), b"x")
+        .unwrap();
     for elsewhere in [
         Place::new("recordings", "topic_sealed", Uuid::from_u128(8)),
         Place::new("recordings", "other", ROW),
         Place::new("links", "topic_sealed", ROW),
     ] {
-        assert!(matches!(vault.open(elsewhere, &sealed).await, Err(VaultError::Forged { .. })));
+        assert!(matches!(
+            vault.open(elsewhere, &sealed).await,
+            Err(VaultError::Forged { .. })
+        ));
     }
 }
 
@@ -100,7 +124,9 @@ async fn a_destroyed_key_opens_nothing_and_the_account_gets_a_new_one() {
     let sealed = old.seal(place(), b"x").unwrap();
     let destroyed = db
         .db()
-        .run_tx("erase", async |conn: &mut Conn| vault.destroy(conn, &ZoomAccountId::new("A")).await)
+        .run_tx("erase", async |conn: &mut Conn| {
+            vault.destroy(conn, &ZoomAccountId::new("A")).await
+        })
         .await
         .unwrap();
     assert_eq!(destroyed, Some(old.id()));

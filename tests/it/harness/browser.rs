@@ -27,7 +27,11 @@ impl Answer {
     /// The problem's id, such as `ticket_expired`.
     pub fn problem(&self) -> String {
         assert_eq!(self.headers["content-type"], "application/problem+json");
-        self.json()["type"].as_str().unwrap().trim_start_matches("urn:domicile:problem:").to_owned()
+        self.json()["type"]
+            .as_str()
+            .unwrap()
+            .trim_start_matches("urn:domicile:problem:")
+            .to_owned()
     }
 
     pub fn location(&self) -> Url {
@@ -41,7 +45,11 @@ pub async fn call(client: &Client, request: Request<Bytes>) -> Answer {
     let response = client.send(request).await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());
     let body = response.bytes_limited(64 * 1024 * 1024).await.unwrap();
-    Answer { status, headers, body }
+    Answer {
+        status,
+        headers,
+        body,
+    }
 }
 
 /// A client for loopback hosts alone.
@@ -57,14 +65,21 @@ pub struct Browser {
 
 impl Browser {
     pub fn new() -> Self {
-        Self { client: client(), jar: BTreeMap::new() }
+        Self {
+            client: client(),
+            jar: BTreeMap::new(),
+        }
     }
 
     /// Opens a URL, keeps and forgets cookies as told, and follows nothing.
     pub async fn get(&mut self, url: &Url) -> Answer {
         let mut request = Request::get(url.as_str()).header("accept", "text/html");
         if !self.jar.is_empty() {
-            let cookies: Vec<_> = self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let cookies: Vec<_> = self
+                .jar
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
             request = request.header(COOKIE, cookies.join("; "));
         }
         let answer = call(&self.client, request.body(Bytes::new()).unwrap()).await;

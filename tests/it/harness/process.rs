@@ -12,8 +12,16 @@ use super::eventually;
 /// The binary beside this test's own, where cargo puts both.
 fn binary() -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let path = test.parent().and_then(|deps| deps.parent()).unwrap().join("domicile");
-    assert!(path.exists(), "{} is missing: run `cargo build -p domicile` first", path.display());
+    let path = test
+        .parent()
+        .and_then(|deps| deps.parent())
+        .unwrap()
+        .join("domicile");
+    assert!(
+        path.exists(),
+        "{} is missing: run `cargo build -p domicile` first",
+        path.display()
+    );
     path
 }
 
@@ -33,8 +41,18 @@ pub struct Process(Child);
 
 impl Process {
     pub fn start(environment: &BTreeMap<String, String>, role: &str) -> Self {
-        let log = if std::env::var_os("DOMICILE_TEST_LOGS").is_some() { Stdio::inherit() } else { Stdio::null() };
-        Self(command(environment, &[role]).stdout(log).stderr(Stdio::inherit()).spawn().unwrap())
+        let log = if std::env::var_os("DOMICILE_TEST_LOGS").is_some() {
+            Stdio::inherit()
+        } else {
+            Stdio::null()
+        };
+        Self(
+            command(environment, &[role])
+                .stdout(log)
+                .stderr(Stdio::inherit())
+                .spawn()
+                .unwrap(),
+        )
     }
 
     pub fn signal(&self, signal: Signal) {

@@ -15,8 +15,8 @@ use domicile_telemetry::{LogFormat, Telemetry, TelemetrySettings};
 use domicile_testkit::app::{AppApi, ReceivingApp, ReceivingAppHandle, ReceivingAppSettings};
 use domicile_testkit::db::TestDb;
 use domicile_zoomsim::{
-    ConsentOrder, Decision, FileKind, NewApp, NewFile, NewMeeting, NewRecording, NewSubscription, NewUser, User,
-    Zoomsim, ZoomsimSettings,
+    ConsentOrder, Decision, FileKind, NewApp, NewFile, NewMeeting, NewRecording, NewSubscription, NewUser,
+    User, Zoomsim, ZoomsimSettings,
 };
 use http::{Method, Request};
 use serde_json::{Value, json};
@@ -66,12 +66,19 @@ impl World {
 
     /// The same without a running region; its ports are held.
     pub async fn without_region() -> Self {
-        let sockets = Sockets { public: socket(), app: socket(), ops: socket() };
+        let sockets = Sockets {
+            public: socket(),
+            app: socket(),
+            ops: socket(),
+        };
         let (public_url, app_url) = (url_of(&sockets.public), url_of(&sockets.app));
         let zoom = Zoomsim::start(ZoomsimSettings::default()).await.unwrap();
         let app = ReceivingApp::start(ReceivingAppSettings {
             events_secrets: vec![Secret::from(EVENTS_SECRET)],
-            app_api: Some(AppApi { url: app_url.clone(), key: Secret::from(API_KEY) }),
+            app_api: Some(AppApi {
+                url: app_url.clone(),
+                key: Secret::from(API_KEY),
+            }),
             ..ReceivingAppSettings::default()
         })
         .unwrap();
@@ -88,13 +95,25 @@ impl World {
             ("DOMICILE_DATABASE_URL", db.url().expose().clone()),
             ("DOMICILE_ZOOM_CLIENT_ID", CLIENT_ID.to_owned()),
             ("DOMICILE_ZOOM_CLIENT_SECRET", "the-client-secret".to_owned()),
-            ("DOMICILE_ZOOM_WEBHOOK_SECRETS", format!("{WEBHOOK_SECRET},{OLD_WEBHOOK_SECRET}")),
+            (
+                "DOMICILE_ZOOM_WEBHOOK_SECRETS",
+                format!("{WEBHOOK_SECRET},{OLD_WEBHOOK_SECRET}"),
+            ),
             ("DOMICILE_ZOOM_OAUTH_URL", zoom.oauth_url().to_string()),
             ("DOMICILE_ZOOM_API_URL", zoom.api_url().to_string()),
             ("DOMICILE_ZOOM_HOSTS", format!("{zoom_host},api-us.localhost")),
-            ("DOMICILE_VAULT_KEYS", "k1:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=".to_owned()),
-            ("DOMICILE_OBJECTS_URL", Url::from_directory_path(storage.path()).unwrap().to_string()),
-            ("DOMICILE_APP_API_KEYS", format!("test:{}", hex::encode(Sha256::digest(API_KEY)))),
+            (
+                "DOMICILE_VAULT_KEYS",
+                "k1:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=".to_owned(),
+            ),
+            (
+                "DOMICILE_OBJECTS_URL",
+                Url::from_directory_path(storage.path()).unwrap().to_string(),
+            ),
+            (
+                "DOMICILE_APP_API_KEYS",
+                format!("test:{}", hex::encode(Sha256::digest(API_KEY))),
+            ),
             ("DOMICILE_APP_START_URL", app.start_url().to_string()),
             ("DOMICILE_APP_RETURN_URLS", app.return_url().to_string()),
             ("DOMICILE_APP_EVENTS_URL", app.events_url().to_string()),
@@ -128,7 +147,10 @@ impl World {
         region.check().await.unwrap();
         let sockets = self.sockets.take().expect("the region was started before");
         let listeners = Listeners {
-            requests: Some(RequestListeners { public: sockets.public, app: sockets.app }),
+            requests: Some(RequestListeners {
+                public: sockets.public,
+                app: sockets.app,
+            }),
             ops: sockets.ops,
         };
         let stop = CancellationToken::new();
@@ -186,9 +208,19 @@ impl World {
     }
 
     /// The browser opens the connect URL and its person decides at Zoom; gives where Zoom sends the browser.
-    pub async fn decide(&self, browser: &mut Browser, connect_url: &Url, user: &User, decision: Decision) -> Url {
+    pub async fn decide(
+        &self,
+        browser: &mut Browser,
+        connect_url: &Url,
+        user: &User,
+        decision: Decision,
+    ) -> Url {
         let authorize_url = browser.get(connect_url).await.location();
-        let order = ConsentOrder { authorize_url, user_id: user.id.clone(), decision };
+        let order = ConsentOrder {
+            authorize_url,
+            user_id: user.id.clone(),
+            decision,
+        };
         self.zoom.sim().consent(&order).unwrap()
     }
 
@@ -200,7 +232,8 @@ impl World {
 
     pub async fn confirm(&self, ticket: &str, subject: &str) -> Answer {
         let body = json!({ "ticket": ticket, "subject": subject });
-        self.api(Method::POST, "/v1/connect-sessions/confirm", Some(body)).await
+        self.api(Method::POST, "/v1/connect-sessions/confirm", Some(body))
+            .await
     }
 
     /// The whole journey; gives the link.
@@ -214,13 +247,21 @@ impl World {
 
     /// A recording of the user's, not announced yet; gives the meeting's uuid.
     pub fn recording(&self, user: &User, files: &[(FileKind, u64)]) -> String {
-        let files = files.iter().zip(7..).map(|((kind, size), seed)| NewFile::new(*kind, *size, seed)).collect();
+        let files = files
+            .iter()
+            .zip(7..)
+            .map(|((kind, size), seed)| NewFile::new(*kind, *size, seed))
+            .collect();
         let meeting = NewMeeting {
             host_id: user.id.clone(),
             topic: Some("Quarterly numbers".to_owned()),
             ..NewMeeting::default()
         };
-        let new = NewRecording { meeting: Some(meeting), files, ..NewRecording::default() };
+        let new = NewRecording {
+            meeting: Some(meeting),
+            files,
+            ..NewRecording::default()
+        };
         self.zoom.sim().create_recording(new).unwrap().uuid
     }
 
@@ -234,7 +275,10 @@ impl World {
 
 /// The ticket in the URL with which a browser comes to the app.
 pub fn ticket_in(url: &Url) -> String {
-    url.query_pairs().find(|(name, _)| name == "ticket").map(|(_, value)| value.into_owned()).unwrap()
+    url.query_pairs()
+        .find(|(name, _)| name == "ticket")
+        .map(|(_, value)| value.into_owned())
+        .unwrap()
 }
 
 fn socket() -> TcpListener {

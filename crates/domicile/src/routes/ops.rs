@@ -15,8 +15,16 @@ const READY_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) fn configure(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/livez").name("livez").route(web::get().to(live)))
-        .service(web::resource("/readyz").name("readyz").route(web::get().to(ready)))
-        .service(web::resource("/metrics").name("metrics").route(web::get().to(metrics)));
+        .service(
+            web::resource("/readyz")
+                .name("readyz")
+                .route(web::get().to(ready)),
+        )
+        .service(
+            web::resource("/metrics")
+                .name("metrics")
+                .route(web::get().to(metrics)),
+        );
 }
 
 /// The process runs. It asks nothing else, because a restart mends no database.
@@ -37,10 +45,14 @@ async fn ready(db: web::Data<Db>, draining: web::Data<Draining>) -> HttpResponse
 }
 
 fn not_ready(why: String) -> HttpResponse {
-    HttpResponse::ServiceUnavailable().content_type("text/plain").body(why)
+    HttpResponse::ServiceUnavailable()
+        .content_type("text/plain")
+        .body(why)
 }
 
 /// The Prometheus scrape.
 async fn metrics(telemetry: web::Data<Telemetry>) -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(telemetry.prometheus_text())
+    HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4")
+        .body(telemetry.prometheus_text())
 }

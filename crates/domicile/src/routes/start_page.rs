@@ -16,14 +16,21 @@ pub(super) struct StartPage {
 
 impl StartPage {
     pub(super) fn of(settings: &Settings) -> Self {
-        Self { region_name: settings.region.name.clone(), start_url: settings.app.start_url.clone() }
+        Self {
+            region_name: settings.region.name.clone(),
+            start_url: settings.app.start_url.clone(),
+        }
     }
 }
 
 pub(super) fn configure(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/").name("start").route(web::get().to(show)))
-        .service(web::resource("/install").name("install").route(web::get().to(show)));
+        .service(
+            web::resource("/install")
+                .name("install")
+                .route(web::get().to(show)),
+        );
 }
 
 async fn show(this: web::Data<StartPage>) -> HttpResponse {

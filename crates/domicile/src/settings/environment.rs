@@ -47,7 +47,10 @@ impl Environment {
                 }
                 Some(setting) => match std::fs::read_to_string(Path::new(value)) {
                     Ok(contents) => {
-                        resolved.insert(setting.to_owned(), contents.trim_end_matches(['\r', '\n']).to_owned());
+                        resolved.insert(
+                            setting.to_owned(),
+                            contents.trim_end_matches(['\r', '\n']).to_owned(),
+                        );
                     }
                     Err(error) => faults.add(name, format!("the file cannot be read: {}", error.kind())),
                 },
@@ -74,7 +77,10 @@ fn is_known(name: &str) -> bool {
 }
 
 fn unknown(name: &str) -> String {
-    let nearest = SETTINGS.iter().map(|setting| (distance(name, setting.name), setting.name)).min();
+    let nearest = SETTINGS
+        .iter()
+        .map(|setting| (distance(name, setting.name), setting.name))
+        .min();
     match nearest {
         Some((distance, nearest)) if distance <= 4 => format!("no such setting; did you mean {nearest}?"),
         _ => "no such setting; `domicile config settings` lists them all".to_owned(),
@@ -104,8 +110,10 @@ mod tests {
     use super::*;
 
     fn resolve(variables: &[(&str, &str)]) -> (Environment, Vec<String>) {
-        let environment: Environment =
-            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let environment: Environment = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         let mut faults = Faults::default();
         let resolved = environment.resolved(&mut faults);
         (resolved, faults.iter().map(ToString::to_string).collect())
@@ -123,14 +131,22 @@ mod tests {
 
     #[test]
     fn value_and_file_together_are_a_fault() {
-        let (_, faults) =
-            resolve(&[("DOMICILE_REGION_ID", "eu"), ("DOMICILE_REGION_ID_FILE", "/nowhere")]);
-        assert_eq!(faults, ["DOMICILE_REGION_ID_FILE: DOMICILE_REGION_ID is set too; set one of them"]);
+        let (_, faults) = resolve(&[
+            ("DOMICILE_REGION_ID", "eu"),
+            ("DOMICILE_REGION_ID_FILE", "/nowhere"),
+        ]);
+        assert_eq!(
+            faults,
+            ["DOMICILE_REGION_ID_FILE: DOMICILE_REGION_ID is set too; set one of them"]
+        );
     }
 
     #[test]
     fn a_misspelt_name_is_a_fault_with_a_hint() {
         let (_, faults) = resolve(&[("DOMICILE_REGOIN_ID", "eu"), ("PATH", "/bin")]);
-        assert_eq!(faults, ["DOMICILE_REGOIN_ID: no such setting; did you mean DOMICILE_REGION_ID?"]);
+        assert_eq!(
+            faults,
+            ["DOMICILE_REGOIN_ID: no such setting; did you mean DOMICILE_REGION_ID?"]
+        );
     }
 }

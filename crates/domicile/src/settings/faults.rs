@@ -24,7 +24,10 @@ pub struct Faults(Vec<Fault>);
 impl Faults {
     /// Adds a fault.
     pub fn add(&mut self, setting: &str, problem: impl fmt::Display) {
-        self.0.push(Fault { setting: setting.to_owned(), problem: problem.to_string() });
+        self.0.push(Fault {
+            setting: setting.to_owned(),
+            problem: problem.to_string(),
+        });
     }
 
     /// Keeps the value, or the fault.

@@ -20,9 +20,7 @@ use url::Url;
 use super::environment::Environment;
 use super::faults::Faults;
 use super::reference::{Requirement, SETTINGS};
-use super::{
-    AppSettings, HttpSettings, ObjectsSettings, RegionSettings, Settings, ZoomSettings,
-};
+use super::{AppSettings, HttpSettings, ObjectsSettings, RegionSettings, Settings, ZoomSettings};
 
 #[derive(Deserialize, Default)]
 struct RegionSection {
@@ -85,7 +83,10 @@ struct OtelSection {
 
 /// Parses everything; nothing is skipped because something before it is wrong.
 pub(super) fn settings(environment: &Environment) -> Result<Settings, Faults> {
-    let mut reader = Reader { faults: Faults::default(), environment: Environment::default() };
+    let mut reader = Reader {
+        faults: Faults::default(),
+        environment: Environment::default(),
+    };
     reader.environment = environment.resolved(&mut reader.faults);
     let parts = (
         reader.region(),
@@ -138,7 +139,9 @@ impl Reader {
 
     /// The text of a setting: what is set, else its default; a required one that is missing is a fault.
     fn text(&mut self, name: &str, value: Option<String>) -> Option<String> {
-        let value = value.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let value = value
+            .map(|value| value.trim().to_owned())
+            .filter(|value| !value.is_empty());
         if value.is_some() {
             return value;
         }
@@ -164,7 +167,10 @@ impl Reader {
     /// A URL that is https, or http on a loopback host.
     fn url(&mut self, name: &str, value: Option<String>) -> Option<Url> {
         let text = self.text(name, value)?;
-        let url = self.faults.take(name, Url::parse(&text).map_err(|error| format!("is no URL: {error}")))?;
+        let url = self.faults.take(
+            name,
+            Url::parse(&text).map_err(|error| format!("is no URL: {error}")),
+        )?;
         self.faults.take(name, HostRule::for_url(&url))?;
         Some(url)
     }
@@ -190,25 +196,35 @@ impl Reader {
                 .find(|cluster| !cluster.bytes().all(|b| b.is_ascii_lowercase()));
             match wrong {
                 Some(wrong) => {
-                    let problem = format!("{wrong:?} is no cluster; write the letters of its API host, such as eu");
+                    let problem =
+                        format!("{wrong:?} is no cluster; write the letters of its API host, such as eu");
                     self.faults.add("DOMICILE_REGION_ZOOM_CLUSTERS", problem);
                     None
                 }
                 None => Some(clusters),
             }
         });
-        Some(RegionSettings { id: id?, name: name?, zoom_clusters: zoom_clusters? })
+        Some(RegionSettings {
+            id: id?,
+            name: name?,
+            zoom_clusters: zoom_clusters?,
+        })
     }
 
     fn http(&mut self) -> Option<HttpSettings> {
         let section: HttpSection = self.section("DOMICILE_HTTP_");
-        let public_url = self.url("DOMICILE_HTTP_PUBLIC_URL", section.public_url).and_then(|url| {
-            if url.path() == "/" && url.query().is_none() && url.fragment().is_none() {
-                return Some(url);
-            }
-            self.faults.add("DOMICILE_HTTP_PUBLIC_URL", "must hold nothing after the host: the paths are fixed");
-            None
-        });
+        let public_url = self
+            .url("DOMICILE_HTTP_PUBLIC_URL", section.public_url)
+            .and_then(|url| {
+                if url.path() == "/" && url.query().is_none() && url.fragment().is_none() {
+                    return Some(url);
+                }
+                self.faults.add(
+                    "DOMICILE_HTTP_PUBLIC_URL",
+                    "must hold nothing after the host: the paths are fixed",
+                );
+                None
+            });
         let public_listen = self.parsed::<SocketAddr>("DOMICILE_HTTP_PUBLIC_LISTEN", section.public_listen);
         let app_listen = self.parsed::<SocketAddr>("DOMICILE_HTTP_APP_LISTEN", section.app_listen);
         let ops_listen = self.parsed::<SocketAddr>("DOMICILE_HTTP_OPS_LISTEN", section.ops_listen);
@@ -232,11 +248,15 @@ impl Reader {
         const API_URL: &str = "DOMICILE_ZOOM_API_URL";
         let section: ZoomSection = self.section("DOMICILE_ZOOM_");
         let client_id = self.text("DOMICILE_ZOOM_CLIENT_ID", section.client_id);
-        let client_secret = self.text("DOMICILE_ZOOM_CLIENT_SECRET", section.client_secret).map(Secret::new);
-        let secrets = self.list(WEBHOOK_SECRETS, section.webhook_secrets).and_then(|tokens| {
-            let tokens: Vec<_> = tokens.into_iter().map(Secret::new).collect();
-            self.faults.take(WEBHOOK_SECRETS, WebhookSecrets::new(&tokens))
-        });
+        let client_secret = self
+            .text("DOMICILE_ZOOM_CLIENT_SECRET", section.client_secret)
+            .map(Secret::new);
+        let secrets = self
+            .list(WEBHOOK_SECRETS, section.webhook_secrets)
+            .and_then(|tokens| {
+                let tokens: Vec<_> = tokens.into_iter().map(Secret::new).collect();
+                self.faults.take(WEBHOOK_SECRETS, WebhookSecrets::new(&tokens))
+            });
         let oauth_url = self.url("DOMICILE_ZOOM_OAUTH_URL", section.oauth_url);
         let api_url = self.url(API_URL, section.api_url);
         let hosts = self.parsed::<ZoomHosts>("DOMICILE_ZOOM_HOSTS", section.hosts);
@@ -265,7 +285,10 @@ impl Reader {
         const URL: &str = "DOMICILE_OBJECTS_URL";
         let section: ObjectsSection = self.section("DOMICILE_OBJECTS_");
         let text = self.text(URL, section.url)?;
-        let url = self.faults.take(URL, Url::parse(&text).map_err(|error| format!("is no URL: {error}")))?;
+        let url = self.faults.take(
+            URL,
+            Url::parse(&text).map_err(|error| format!("is no URL: {error}")),
+        )?;
         let s3 = S3Options::from_vars(self.environment.variables());
         self.faults.take(URL, ObjectStorage::egress_rules(&url, &s3))?;
         Some(ObjectsSettings { url, s3 })
@@ -278,15 +301,22 @@ impl Reader {
             .text(API_KEYS, section.api_keys)
             .and_then(|text| self.faults.take(API_KEYS, text.parse::<AppKeys>()));
         let start_url = self.url("DOMICILE_APP_START_URL", section.start_url);
-        let return_urls = self.list("DOMICILE_APP_RETURN_URLS", section.return_urls).and_then(|entries| {
-            let urls: Vec<_> = entries
-                .into_iter()
-                .map(|entry| self.url("DOMICILE_APP_RETURN_URLS", Some(entry)))
-                .collect::<Vec<_>>();
-            urls.into_iter().collect::<Option<Vec<_>>>().map(ReturnUrls::new)
-        });
+        let return_urls = self
+            .list("DOMICILE_APP_RETURN_URLS", section.return_urls)
+            .and_then(|entries| {
+                let urls: Vec<_> = entries
+                    .into_iter()
+                    .map(|entry| self.url("DOMICILE_APP_RETURN_URLS", Some(entry)))
+                    .collect::<Vec<_>>();
+                urls.into_iter().collect::<Option<Vec<_>>>().map(ReturnUrls::new)
+            });
         let events = self.events(section.events_url, section.events_secrets);
-        Some(AppSettings { api_keys: api_keys?, start_url: start_url?, return_urls: return_urls?, events: events? })
+        Some(AppSettings {
+            api_keys: api_keys?,
+            start_url: start_url?,
+            return_urls: return_urls?,
+            events: events?,
+        })
     }
 
     /// Both or neither; the outer `None` is a fault, the inner that the app pulls.
@@ -297,7 +327,10 @@ impl Reader {
         match (self.text(URL, url), self.text(SECRETS, secrets)) {
             (None, None) => Some(None),
             (Some(_), None) => {
-                self.faults.add(SECRETS, format!("is not set, but {URL} is: events are never sent unsigned"));
+                self.faults.add(
+                    SECRETS,
+                    format!("is not set, but {URL} is: events are never sent unsigned"),
+                );
                 None
             }
             (None, Some(_)) => {
@@ -308,7 +341,10 @@ impl Reader {
                 let url = self.url(URL, Some(url));
                 let secrets: Vec<_> = split(&secrets).map(Secret::from).collect();
                 let secrets = self.faults.take(SECRETS, EventSecrets::new(&secrets));
-                Some(Some(Destination { url: url?, secrets: secrets? }))
+                Some(Some(Destination {
+                    url: url?,
+                    secrets: secrets?,
+                }))
             }
         }
     }
@@ -316,7 +352,9 @@ impl Reader {
     fn egress_allow(&mut self) -> Option<Vec<HostRule>> {
         const ALLOW: &str = "DOMICILE_EGRESS_ALLOW";
         let section: EgressSection = self.section("DOMICILE_EGRESS_");
-        let Some(text) = self.text(ALLOW, section.allow) else { return Some(Vec::new()) };
+        let Some(text) = self.text(ALLOW, section.allow) else {
+            return Some(Vec::new());
+        };
         split(&text)
             .map(|entry| self.faults.take(ALLOW, HostRule::parse_exact(entry)))
             .collect::<Vec<_>>()
@@ -328,8 +366,15 @@ impl Reader {
     fn otlp_endpoint(&mut self) -> Option<Option<Url>> {
         const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
         let section: OtelSection = self.section("OTEL_EXPORTER_OTLP_");
-        let Some(text) = self.text(ENDPOINT, section.endpoint) else { return Some(None) };
-        self.faults.take(ENDPOINT, Url::parse(&text).map_err(|error| format!("is no URL: {error}"))).map(Some)
+        let Some(text) = self.text(ENDPOINT, section.endpoint) else {
+            return Some(None);
+        };
+        self.faults
+            .take(
+                ENDPOINT,
+                Url::parse(&text).map_err(|error| format!("is no URL: {error}")),
+            )
+            .map(Some)
     }
 }
 

@@ -23,7 +23,11 @@ pub struct Setting {
 }
 
 const fn setting(name: &'static str, requirement: Requirement, meaning: &'static str) -> Setting {
-    Setting { name, requirement, meaning }
+    Setting {
+        name,
+        requirement,
+        meaning,
+    }
 }
 
 use Requirement::{Default, Optional, Required};
@@ -31,27 +35,115 @@ use Requirement::{Default, Optional, Required};
 /// Every setting, in the order of the sections.
 pub const SETTINGS: &[Setting] = &[
     setting("DOMICILE_REGION_ID", Required, "the region's id, such as eu"),
-    setting("DOMICILE_REGION_NAME", Required, "its name for people, such as European Union"),
-    setting("DOMICILE_REGION_ZOOM_CLUSTERS", Required, "Zoom home clusters whose users may link here, such as eu"),
-    setting("DOMICILE_HTTP_PUBLIC_URL", Required, "how browsers and Zoom reach it, such as https://zoom.eu.example.com"),
-    setting("DOMICILE_HTTP_PUBLIC_LISTEN", Default("0.0.0.0:8080"), "the listener for Zoom and browsers"),
-    setting("DOMICILE_HTTP_APP_LISTEN", Default("0.0.0.0:8081"), "the listener for the app's backend"),
-    setting("DOMICILE_HTTP_OPS_LISTEN", Default("0.0.0.0:9090"), "the listener for probes and metrics"),
-    setting("DOMICILE_DATABASE_URL", Required, "postgres://user:password@host/database?sslmode=verify-full"),
-    setting("DOMICILE_ZOOM_CLIENT_ID", Required, "the region's Marketplace app"),
+    setting(
+        "DOMICILE_REGION_NAME",
+        Required,
+        "its name for people, such as European Union",
+    ),
+    setting(
+        "DOMICILE_REGION_ZOOM_CLUSTERS",
+        Required,
+        "Zoom home clusters whose users may link here, such as eu",
+    ),
+    setting(
+        "DOMICILE_HTTP_PUBLIC_URL",
+        Required,
+        "how browsers and Zoom reach it, such as https://zoom.eu.example.com",
+    ),
+    setting(
+        "DOMICILE_HTTP_PUBLIC_LISTEN",
+        Default("0.0.0.0:8080"),
+        "the listener for Zoom and browsers",
+    ),
+    setting(
+        "DOMICILE_HTTP_APP_LISTEN",
+        Default("0.0.0.0:8081"),
+        "the listener for the app's backend",
+    ),
+    setting(
+        "DOMICILE_HTTP_OPS_LISTEN",
+        Default("0.0.0.0:9090"),
+        "the listener for probes and metrics",
+    ),
+    setting(
+        "DOMICILE_DATABASE_URL",
+        Required,
+        "postgres://user:password@host/database?sslmode=verify-full",
+    ),
+    setting(
+        "DOMICILE_ZOOM_CLIENT_ID",
+        Required,
+        "the region's Marketplace app",
+    ),
     setting("DOMICILE_ZOOM_CLIENT_SECRET", Required, "its client secret"),
-    setting("DOMICILE_ZOOM_WEBHOOK_SECRETS", Required, "comma list of secret tokens; all verify, for rotation"),
-    setting("DOMICILE_ZOOM_OAUTH_URL", Default("https://zoom.us"), "where Zoom's consent page and tokens are"),
-    setting("DOMICILE_ZOOM_API_URL", Default("https://api.zoom.us"), "Zoom's API where the token answer names none"),
-    setting("DOMICILE_ZOOM_HOSTS", Default("zoom.us"), "host suffixes that downloads and api_url may use"),
-    setting("DOMICILE_VAULT_KEYS", Required, "id:base64,...: keys of 32 bytes, the first seals"),
-    setting("DOMICILE_OBJECTS_URL", Required, "s3://bucket/prefix or file:///path"),
-    setting("DOMICILE_APP_API_KEYS", Required, "comma list of name:sha256-hex of the app's API keys"),
-    setting("DOMICILE_APP_START_URL", Required, "the app's page where a signed-in user begins"),
-    setting("DOMICILE_APP_RETURN_URLS", Required, "comma list of URL prefixes to which a connect session may return"),
-    setting("DOMICILE_APP_EVENTS_URL", Optional, "where events are delivered; without it the app pulls"),
-    setting("DOMICILE_APP_EVENTS_SECRETS", Optional, "whsec_... secrets, the first signs; needed with the URL"),
-    setting("DOMICILE_EGRESS_ALLOW", Optional, "comma list of further hosts that the process may call"),
-    setting("OTEL_EXPORTER_OTLP_ENDPOINT", Optional, "the region's own collector, OTLP over HTTP; without it no export"),
-    setting("RUST_LOG", Default("info"), "what is logged, such as info,domicile_recordings=debug"),
+    setting(
+        "DOMICILE_ZOOM_WEBHOOK_SECRETS",
+        Required,
+        "comma list of secret tokens; all verify, for rotation",
+    ),
+    setting(
+        "DOMICILE_ZOOM_OAUTH_URL",
+        Default("https://zoom.us"),
+        "where Zoom's consent page and tokens are",
+    ),
+    setting(
+        "DOMICILE_ZOOM_API_URL",
+        Default("https://api.zoom.us"),
+        "Zoom's API where the token answer names none",
+    ),
+    setting(
+        "DOMICILE_ZOOM_HOSTS",
+        Default("zoom.us"),
+        "host suffixes that downloads and api_url may use",
+    ),
+    setting(
+        "DOMICILE_VAULT_KEYS",
+        Required,
+        "id:base64,...: keys of 32 bytes, the first seals",
+    ),
+    setting(
+        "DOMICILE_OBJECTS_URL",
+        Required,
+        "s3://bucket/prefix or file:///path",
+    ),
+    setting(
+        "DOMICILE_APP_API_KEYS",
+        Required,
+        "comma list of name:sha256-hex of the app's API keys",
+    ),
+    setting(
+        "DOMICILE_APP_START_URL",
+        Required,
+        "the app's page where a signed-in user begins",
+    ),
+    setting(
+        "DOMICILE_APP_RETURN_URLS",
+        Required,
+        "comma list of URL prefixes to which a connect session may return",
+    ),
+    setting(
+        "DOMICILE_APP_EVENTS_URL",
+        Optional,
+        "where events are delivered; without it the app pulls",
+    ),
+    setting(
+        "DOMICILE_APP_EVENTS_SECRETS",
+        Optional,
+        "whsec_... secrets, the first signs; needed with the URL",
+    ),
+    setting(
+        "DOMICILE_EGRESS_ALLOW",
+        Optional,
+        "comma list of further hosts that the process may call",
+    ),
+    setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        Optional,
+        "the region's own collector, OTLP over HTTP; without it no export",
+    ),
+    setting(
+        "RUST_LOG",
+        Default("info"),
+        "what is logged, such as info,domicile_recordings=debug",
+    ),
 ];

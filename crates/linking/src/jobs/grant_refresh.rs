@@ -41,7 +41,9 @@ impl GrantRefresh {
             let link = store::links::by_id(&mut conn, id).await?;
             (link, store::grants::get(&mut conn, id).await?)
         };
-        let (Some(link), Some(grant)) = (link, grant) else { return self.leave(lease).await };
+        let (Some(link), Some(grant)) = (link, grant) else {
+            return self.leave(lease).await;
+        };
         if link.status != LinkStatus::Active {
             return self.leave(lease).await;
         }
@@ -50,7 +52,10 @@ impl GrantRefresh {
         if fresh && lease.attempt() == 1 {
             return self.again_in(lease, KEEP_ALIVE).await;
         }
-        let Some(token) = grants::open_refresh(&parts.vault, id, &grant).await.map_err(vault_error)? else {
+        let Some(token) = grants::open_refresh(&parts.vault, id, &grant)
+            .await
+            .map_err(vault_error)?
+        else {
             return self.lose(lease, &link, &grant).await;
         };
         self.rotate(lease, &link, &grant, &token).await
@@ -71,7 +76,11 @@ impl GrantRefresh {
                 self.lose(lease, link, grant).await
             }
             Err(error) => {
-                METRICS.refresh(if error.may_have_rotated() { "unsure" } else { "failed" });
+                METRICS.refresh(if error.may_have_rotated() {
+                    "unsure"
+                } else {
+                    "failed"
+                });
                 Err(refresh_error(error))
             }
         }
@@ -91,16 +100,21 @@ impl GrantRefresh {
         let mut sealed = grants::seal(&key, link.id, tokens, &base, now).map_err(vault_error)?;
         // RFC 6749 section 6: no new refresh token means that the old one stays.
         if tokens.refresh_token.is_none() {
-            sealed.refresh_token_sealed.clone_from(&grant.refresh_token_sealed);
+            sealed
+                .refresh_token_sealed
+                .clone_from(&grant.refresh_token_sealed);
         }
         let finished = parts
             .db
-            .run_tx("rotate_grant", async |conn: &mut Conn| -> Result<Finished, LeaseError> {
-                if !store::grants::rotate(conn, link.id, grant.generation, &sealed, now).await? {
-                    warn!(link.id = %link.id, "a new authorization overtook the refresh");
-                }
-                lease.finish_and_requeue(conn, now, now + KEEP_ALIVE).await
-            })
+            .run_tx(
+                "rotate_grant",
+                async |conn: &mut Conn| -> Result<Finished, LeaseError> {
+                    if !store::grants::rotate(conn, link.id, grant.generation, &sealed, now).await? {
+                        warn!(link.id = %link.id, "a new authorization overtook the refresh");
+                    }
+                    lease.finish_and_requeue(conn, now, now + KEEP_ALIVE).await
+                },
+            )
             .await?;
         METRICS.refresh("refreshed");
         Ok(finished)
@@ -113,29 +127,37 @@ impl GrantRefresh {
         let now = self.linking.now();
         parts
             .db
-            .run_tx("lose_grant", async |conn: &mut Conn| -> Result<Finished, LinkingError> {
-                let locked = store::links::lock(conn, link.id).await?;
-                let current = store::grants::get(conn, link.id).await?;
-                let renewed = current.is_some_and(|current| current.generation != grant.generation);
-                match locked {
-                    Some(locked) if !renewed && locked.status == LinkStatus::Active => {
-                        let lost = locked.lose_grant(now)?;
-                        store::links::update(conn, &lost).await?;
-                        let event = self.linking.event(&key, "link.needs_reauthorization", &lost, now)?;
-                        parts.outbox.write(conn, event).await?;
-                        Ok(lease.finish(conn, now).await?)
+            .run_tx(
+                "lose_grant",
+                async |conn: &mut Conn| -> Result<Finished, LinkingError> {
+                    let locked = store::links::lock(conn, link.id).await?;
+                    let current = store::grants::get(conn, link.id).await?;
+                    let renewed = current.is_some_and(|current| current.generation != grant.generation);
+                    match locked {
+                        Some(locked) if !renewed && locked.status == LinkStatus::Active => {
+                            let lost = locked.lose_grant(now)?;
+                            store::links::update(conn, &lost).await?;
+                            let event = self
+                                .linking
+                                .event(&key, "link.needs_reauthorization", &lost, now)?;
+                            parts.outbox.write(conn, event).await?;
+                            Ok(lease.finish(conn, now).await?)
+                        }
+                        Some(_) if renewed => {
+                            Ok(lease.finish_and_requeue(conn, now, now + KEEP_ALIVE).await?)
+                        }
+                        _ => Ok(lease.finish(conn, now).await?),
                     }
-                    Some(_) if renewed => Ok(lease.finish_and_requeue(conn, now, now + KEEP_ALIVE).await?),
-                    _ => Ok(lease.finish(conn, now).await?),
-                }
-            })
+                },
+            )
             .await
             .map_err(LinkingError::into_job_error)
     }
 
     async fn leave(&self, lease: &Lease) -> Result<Finished, JobError> {
         let now = self.linking.now();
-        let finish = async |conn: &mut Conn| -> Result<Finished, LeaseError> { lease.finish(conn, now).await };
+        let finish =
+            async |conn: &mut Conn| -> Result<Finished, LeaseError> { lease.finish(conn, now).await };
         Ok(self.linking.parts.db.run_tx("finish_refresh", finish).await?)
     }
 
@@ -145,9 +167,12 @@ impl GrantRefresh {
             .linking
             .parts
             .db
-            .run_tx("postpone_refresh", async |conn: &mut Conn| -> Result<Finished, LeaseError> {
-                lease.finish_and_requeue(conn, now, now + wait).await
-            })
+            .run_tx(
+                "postpone_refresh",
+                async |conn: &mut Conn| -> Result<Finished, LeaseError> {
+                    lease.finish_and_requeue(conn, now, now + wait).await
+                },
+            )
             .await?)
     }
 }
@@ -188,13 +213,19 @@ impl Handler for GrantRefresh {
             concurrency: 8,
             lease: Duration::from_secs(60),
             timeout: Duration::from_secs(50),
-            backoff: Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(900) },
+            backoff: Backoff {
+                first: Duration::from_secs(2),
+                longest: Duration::from_secs(900),
+            },
             max_attempts: 500,
         }
     }
 
     async fn run(&self, lease: &Lease) -> Result<Finished, JobError> {
-        let id = lease.key().parse::<LinkId>().map_err(|error| JobError::fail("bad_key", error))?;
+        let id = lease
+            .key()
+            .parse::<LinkId>()
+            .map_err(|error| JobError::fail("bad_key", error))?;
         self.refresh(lease, id).await
     }
 }

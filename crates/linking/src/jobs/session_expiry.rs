@@ -31,24 +31,29 @@ impl SessionExpiry {
         self.linking
             .parts
             .db
-            .run_tx("expire_connect_session", async |conn: &mut Conn| -> Result<Finished, LinkingError> {
-                if let Some(session) = sessions::lock(conn, Handle::Id(id)).await? {
-                    let reason = match session.status {
-                        ConnectSessionStatus::Completed | ConnectSessionStatus::Refused => None,
-                        ConnectSessionStatus::Confirming if now < session.expires_at + CONFIRMING_GRACE => {
-                            let due_at = session.expires_at + CONFIRMING_GRACE;
-                            return Ok(lease.finish_and_requeue(conn, now, due_at).await?);
+            .run_tx(
+                "expire_connect_session",
+                async |conn: &mut Conn| -> Result<Finished, LinkingError> {
+                    if let Some(session) = sessions::lock(conn, Handle::Id(id)).await? {
+                        let reason = match session.status {
+                            ConnectSessionStatus::Completed | ConnectSessionStatus::Refused => None,
+                            ConnectSessionStatus::Confirming
+                                if now < session.expires_at + CONFIRMING_GRACE =>
+                            {
+                                let due_at = session.expires_at + CONFIRMING_GRACE;
+                                return Ok(lease.finish_and_requeue(conn, now, due_at).await?);
+                            }
+                            // Its process died between the exchange and the link: the code is spent.
+                            ConnectSessionStatus::Confirming => Some(RefusalReason::Failed),
+                            _ => Some(RefusalReason::Expired),
+                        };
+                        if let Some(reason) = reason {
+                            sessions::refuse(conn, id, session.status.refuse()?, reason, now).await?;
                         }
-                        // Its process died between the exchange and the link: the code is spent.
-                        ConnectSessionStatus::Confirming => Some(RefusalReason::Failed),
-                        _ => Some(RefusalReason::Expired),
-                    };
-                    if let Some(reason) = reason {
-                        sessions::refuse(conn, id, session.status.refuse()?, reason, now).await?;
                     }
-                }
-                Ok(lease.finish(conn, now).await?)
-            })
+                    Ok(lease.finish(conn, now).await?)
+                },
+            )
             .await
     }
 }
@@ -64,13 +69,19 @@ impl Handler for SessionExpiry {
             concurrency: 2,
             lease: Duration::from_secs(30),
             timeout: Duration::from_secs(20),
-            backoff: Backoff { first: Duration::from_secs(5), longest: Duration::from_secs(600) },
+            backoff: Backoff {
+                first: Duration::from_secs(5),
+                longest: Duration::from_secs(600),
+            },
             max_attempts: 50,
         }
     }
 
     async fn run(&self, lease: &Lease) -> Result<Finished, JobError> {
-        let id = lease.key().parse::<ConnectSessionId>().map_err(|error| JobError::fail("bad_key", error))?;
+        let id = lease
+            .key()
+            .parse::<ConnectSessionId>()
+            .map_err(|error| JobError::fail("bad_key", error))?;
         self.expire(lease, id).await.map_err(LinkingError::into_job_error)
     }
 }

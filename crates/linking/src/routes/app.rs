@@ -23,8 +23,16 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .name("connect_sessions_confirm")
                 .route(web::post().to(confirm)),
         )
-        .service(web::resource("/v1/links").name("links").route(web::get().to(list_links)))
-        .service(web::resource("/v1/links/{id}").name("link").route(web::get().to(get_link)));
+        .service(
+            web::resource("/v1/links")
+                .name("links")
+                .route(web::get().to(list_links)),
+        )
+        .service(
+            web::resource("/v1/links/{id}")
+                .name("link")
+                .route(web::get().to(get_link)),
+        );
 }
 
 #[derive(Deserialize)]
@@ -50,11 +58,13 @@ async fn create_session(
     let return_url = Url::parse(&body.return_url)
         .map_err(|error| ProblemError::invalid("return_url", format!("is no absolute URL: {error}")))?;
     let created = linking.create_session(&subject, &return_url).await?;
-    Ok(HttpResponse::Created().insert_header(("cache-control", "no-store")).json(ConnectSession {
-        id: created.id,
-        connect_url: created.connect_url.expose(),
-        expires_at: created.expires_at,
-    }))
+    Ok(HttpResponse::Created()
+        .insert_header(("cache-control", "no-store"))
+        .json(ConnectSession {
+            id: created.id,
+            connect_url: created.connect_url.expose(),
+            expires_at: created.expires_at,
+        }))
 }
 
 #[derive(Deserialize)]
@@ -86,10 +96,16 @@ async fn list_links(
     linking: web::Data<Linking>,
     query: web::Query<LinksQuery>,
 ) -> Result<HttpResponse, ProblemError> {
-    let subject = query.subject.as_deref().map(|text| parse_subject("subject", text)).transpose()?;
+    let subject = query
+        .subject
+        .as_deref()
+        .map(|text| parse_subject("subject", text))
+        .transpose()?;
     let limit = query.page.limit()?;
     let before: Option<LinkId> = query.page.after()?;
-    let links = linking.links(subject.as_ref(), before, i64::from(limit) + 1).await?;
+    let links = linking
+        .links(subject.as_ref(), before, i64::from(limit) + 1)
+        .await?;
     let page = Page::of(links, limit, |link| link.id)?;
     Ok(HttpResponse::Ok().json(Page {
         data: page.data.iter().map(crate::Link::view).collect(),
@@ -109,7 +125,8 @@ async fn get_link(
 }
 
 fn parse_subject(field: &'static str, text: &str) -> Result<Subject, ProblemError> {
-    text.parse().map_err(|error: domicile_kernel::subject::InvalidSubject| {
-        ProblemError::invalid(field, error.to_string())
-    })
+    text.parse()
+        .map_err(|error: domicile_kernel::subject::InvalidSubject| {
+            ProblemError::invalid(field, error.to_string())
+        })
 }

@@ -39,7 +39,10 @@ pub(super) fn value(
     public_url: &Url,
 ) -> Option<String> {
     let name = name(session, public_url);
-    let mut values = cookies.iter().filter(|(sent, _)| *sent == name).map(|(_, value)| value);
+    let mut values = cookies
+        .iter()
+        .filter(|(sent, _)| *sent == name)
+        .map(|(_, value)| value);
     match (values.next(), values.next()) {
         (Some(value), None) => Some(value.clone()),
         _ => None,

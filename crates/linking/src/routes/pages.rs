@@ -19,7 +19,11 @@ struct Words {
 const START_AGAIN: &str = "Go back to the application and choose “Connect Zoom” again.";
 
 /// The page for a failed step, with the way back to the app and a reference for support.
-pub(super) fn failed(error: &LinkingError, settings: &LinkingSettings, reference: &RequestId) -> HttpResponse {
+pub(super) fn failed(
+    error: &LinkingError,
+    settings: &LinkingSettings,
+    reference: &RequestId,
+) -> HttpResponse {
     let words = words(error);
     let main = html! {
         article.card {

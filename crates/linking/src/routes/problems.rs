@@ -12,18 +12,21 @@ impl From<LinkingError> for ProblemError {
                 let message = "must lie below one of the prefixes in DOMICILE_APP_RETURN_URLS";
                 return Self::invalid("return_url", message).cause(error);
             }
-            LinkingError::UnknownSession => (
-                Problem::TicketInvalid,
-                "This region never gave out this ticket.",
-            ),
+            LinkingError::UnknownSession => {
+                (Problem::TicketInvalid, "This region never gave out this ticket.")
+            }
             LinkingError::Expired => (
                 Problem::TicketExpired,
                 "The connect session ran out before it was confirmed. Open a new one.",
             ),
-            LinkingError::Used => (Problem::Gone, "This ticket has been used already. A ticket works once."),
+            LinkingError::Used => (
+                Problem::Gone,
+                "This ticket has been used already. A ticket works once.",
+            ),
             LinkingError::Refused(reason) => refusal(*reason),
             LinkingError::WrongCluster { cluster } => {
-                let detail = format!("The Zoom user's home cluster is {cluster}, which this region does not serve.");
+                let detail =
+                    format!("The Zoom user's home cluster is {cluster}, which this region does not serve.");
                 return Self::new(Problem::WrongRegion).detail(detail);
             }
             LinkingError::ZoomUnavailable(_) => (
@@ -52,23 +55,28 @@ fn refusal(reason: RefusalReason) -> (Problem, &'static str) {
             Problem::SubjectMismatch,
             "The ticket belongs to a connect session of another subject. The session has ended and its code is destroyed.",
         ),
-        RefusalReason::ZoomUserLinked => {
-            (Problem::LinkExists, "The Zoom user or account is linked to another subject.")
-        }
-        RefusalReason::SubjectLinked => {
-            (Problem::LinkExists, "The subject is linked to another Zoom user or account.")
-        }
-        RefusalReason::WrongCluster => {
-            (Problem::WrongRegion, "The Zoom user's home cluster belongs to another region.")
-        }
-        RefusalReason::Expired => {
-            (Problem::TicketExpired, "The connect session ran out before it was confirmed. Open a new one.")
-        }
+        RefusalReason::ZoomUserLinked => (
+            Problem::LinkExists,
+            "The Zoom user or account is linked to another subject.",
+        ),
+        RefusalReason::SubjectLinked => (
+            Problem::LinkExists,
+            "The subject is linked to another Zoom user or account.",
+        ),
+        RefusalReason::WrongCluster => (
+            Problem::WrongRegion,
+            "The Zoom user's home cluster belongs to another region.",
+        ),
+        RefusalReason::Expired => (
+            Problem::TicketExpired,
+            "The connect session ran out before it was confirmed. Open a new one.",
+        ),
         RefusalReason::ConsentDenied
         | RefusalReason::BrowserMismatch
         | RefusalReason::CodeRejected
-        | RefusalReason::Failed => {
-            (Problem::Gone, "The connect session has ended without a link. Open a new one.")
-        }
+        | RefusalReason::Failed => (
+            Problem::Gone,
+            "The connect session has ended without a link. Open a new one.",
+        ),
     }
 }

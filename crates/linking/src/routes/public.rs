@@ -18,8 +18,16 @@ const MAX_PARAMETER_BYTES: usize = 4096;
 /// `/connect/{session}` and `/oauth/callback`.
 pub fn configure(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/connect/{session}").name("connect").route(web::get().to(start)))
-        .service(web::resource("/oauth/callback").name("oauth_callback").route(web::get().to(callback)));
+        .service(
+            web::resource("/connect/{session}")
+                .name("connect")
+                .route(web::get().to(start)),
+        )
+        .service(
+            web::resource("/oauth/callback")
+                .name("oauth_callback")
+                .route(web::get().to(callback)),
+        );
 }
 
 /// Sends the browser to Zoom with a fresh state, cookie and PKCE challenge.
@@ -48,7 +56,11 @@ struct CallbackQuery {
 impl CallbackQuery {
     /// Nothing where a parameter stands twice or is too long: RFC 6749 section 3.1 allows each once.
     fn parse(query: &str) -> Option<Self> {
-        let mut parsed = Self { state: None, code: None, error: false };
+        let mut parsed = Self {
+            state: None,
+            code: None,
+            error: false,
+        };
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             if value.len() > MAX_PARAMETER_BYTES {
                 return None;
@@ -83,7 +95,10 @@ async fn callback(linking: web::Data<Linking>, request: HttpRequest, reference: 
     let cookies: Vec<(String, String)> = request
         .cookies()
         .map(|cookies| {
-            cookies.iter().map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned())).collect()
+            cookies
+                .iter()
+                .map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned()))
+                .collect()
         })
         .unwrap_or_default();
     let cookie_of = |session| cookie::value(&cookies, session, &settings.public_url);

@@ -59,7 +59,9 @@ pub(crate) async fn rotate(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let rows = diesel::update(
-        t::table.filter(t::link_id.eq(link.as_uuid())).filter(t::generation.eq(from_generation)),
+        t::table
+            .filter(t::link_id.eq(link.as_uuid()))
+            .filter(t::generation.eq(from_generation)),
     )
     .set((
         t::access_token_sealed.eq(&grant.access_token_sealed),

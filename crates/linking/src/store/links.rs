@@ -46,8 +46,12 @@ const REVOKED: &str = "revoked";
 
 /// Finds a link by its id.
 pub(crate) async fn by_id(conn: &mut Conn, id: LinkId) -> Result<Option<Link>, StoreError> {
-    let row: Option<Row> =
-        t::table.select(Row::as_select()).filter(t::id.eq(id.as_uuid())).first(conn).await.optional()?;
+    let row: Option<Row> = t::table
+        .select(Row::as_select())
+        .filter(t::id.eq(id.as_uuid()))
+        .first(conn)
+        .await
+        .optional()?;
     row.map(Link::try_from).transpose()
 }
 
@@ -58,7 +62,11 @@ pub(crate) async fn list(
     before: Option<LinkId>,
     limit: i64,
 ) -> Result<Vec<Link>, StoreError> {
-    let mut query = t::table.select(Row::as_select()).order(t::id.desc()).limit(limit).into_boxed();
+    let mut query = t::table
+        .select(Row::as_select())
+        .order(t::id.desc())
+        .limit(limit)
+        .into_boxed();
     if let Some(subject) = subject {
         query = query.filter(t::subject.eq(subject.as_str()));
     }
@@ -114,7 +122,11 @@ pub(crate) async fn route(
         .select(Row::as_select())
         .filter(t::zoom_account_id.eq(account.as_str()))
         .filter(t::status.ne(REVOKED))
-        .filter(t::zoom_user_id.eq(user.map(ZoomUserId::as_str)).or(t::zoom_user_id.is_null()))
+        .filter(
+            t::zoom_user_id
+                .eq(user.map(ZoomUserId::as_str))
+                .or(t::zoom_user_id.is_null()),
+        )
         .order(t::zoom_user_id.asc().nulls_last())
         .first(conn)
         .await

@@ -68,7 +68,12 @@ pub(crate) enum Handle<'a> {
 pub(crate) async fn lock(conn: &mut Conn, handle: Handle<'_>) -> Result<Option<Session>, StoreError> {
     let all = t::table.select(Row::as_select());
     let row: Option<Row> = match handle {
-        Handle::ConnectToken(hash) => all.filter(t::connect_token_hash.eq(hash)).for_update().first(conn).await,
+        Handle::ConnectToken(hash) => {
+            all.filter(t::connect_token_hash.eq(hash))
+                .for_update()
+                .first(conn)
+                .await
+        }
         Handle::State(hash) => all.filter(t::state_hash.eq(hash)).for_update().first(conn).await,
         Handle::Ticket(hash) => all.filter(t::ticket_hash.eq(hash)).for_update().first(conn).await,
         Handle::Id(id) => all.filter(t::id.eq(id.as_uuid())).for_update().first(conn).await,
@@ -190,7 +195,11 @@ pub(crate) async fn complete(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let rows = diesel::update(t::table.filter(t::id.eq(id.as_uuid())))
-        .set((t::status.eq(status.as_str()), t::link_id.eq(link.as_uuid()), t::finished_at.eq(now)))
+        .set((
+            t::status.eq(status.as_str()),
+            t::link_id.eq(link.as_uuid()),
+            t::finished_at.eq(now),
+        ))
         .execute(conn)
         .await?;
     one_row("complete a connect session", rows)
