@@ -205,9 +205,9 @@ async fn a_transcript_that_comes_later_joins_its_recording() {
     let events = world.app.wait_for_events(PATIENCE, stored(2)).await.unwrap();
     let last = events.last().unwrap().event();
     assert_eq!(last["data"]["recording"]["files"].as_array().unwrap().len(), 2);
-    let list = world.api(Method::GET, "/v1/recordings", None).await.json();
+    let recordings = world.api(Method::GET, "/v1/recordings", None).await.json();
     assert_eq!(
-        list["data"].as_array().unwrap().len(),
+        recordings["data"].as_array().unwrap().len(),
         1,
         "one recording, not two"
     );

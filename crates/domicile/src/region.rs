@@ -7,7 +7,7 @@ use domicile_delivery::{Delivery, DeliverySettings};
 use domicile_egress::{Client, Egress, EgressError, Fence, HostRule, SystemResolver, Timeouts};
 use domicile_intake::{Dispatcher, Intake, IntakeSettings};
 use domicile_kernel::Ids;
-use domicile_leases::Workers;
+use domicile_leases::{Workers, WorkersBuilder};
 use domicile_linking::{Linking, LinkingParts, LinkingSettings};
 use domicile_objects::{ObjectStorage, ObjectsError};
 use domicile_recordings::Library;
@@ -168,7 +168,7 @@ impl Region {
         handlers
             .fold(
                 Workers::builder(self.db.clone(), self.ids.clone()),
-                |builder, handler| builder.handler(handler),
+                WorkersBuilder::handler,
             )
             .drain_timeout(DRAIN_TIMEOUT)
             .build()

@@ -10,7 +10,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, TransactionManager};
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
-use tracing::{Instrument, debug_span, warn};
+use tracing::{Instrument, info_span, warn};
 
 use crate::error::StoreError;
 use crate::metrics::METRICS;
@@ -114,7 +114,12 @@ impl Db {
         E: TxError,
     {
         let started = Instant::now();
-        let span = debug_span!("transaction", db.operation.name = name);
+        let span = info_span!(
+            "transaction",
+            otel.kind = "client",
+            db.system.name = "postgresql",
+            db.operation.name = name,
+        );
         let result = self.rounds(name, &f).instrument(span).await;
         METRICS.transaction(name, started.elapsed().as_secs_f64(), result.is_ok());
         result

@@ -1,5 +1,12 @@
 //! The store against a real PostgreSQL.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot be set up has failed; the panic says why"
+)]
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use domicile_store::{Conn, SchemaError, StoreError, check_schema, migrate, revert_all};

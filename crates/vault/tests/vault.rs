@@ -1,5 +1,12 @@
 //! The vault over a real database.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot be set up has failed; the panic says why"
+)]
+
 use std::sync::OnceLock;
 
 use base64::Engine;

@@ -46,7 +46,8 @@ pub struct World {
     pub environment: BTreeMap<String, String>,
     pub client: Client,
     sockets: Option<Sockets>,
-    _running: Option<DropGuard>,
+    #[expect(dead_code, reason = "stops the region when the world ends")]
+    running: Option<DropGuard>,
 }
 
 struct Sockets {
@@ -129,7 +130,7 @@ impl World {
             environment: environment.map(|(name, value)| (name.to_owned(), value)).into(),
             client: client(),
             sockets: Some(sockets),
-            _running: None,
+            running: None,
         }
     }
 
@@ -155,7 +156,7 @@ impl World {
         };
         let stop = CancellationToken::new();
         tokio::spawn(server::run(region, Role::Run, listeners, telemetry, stop.clone()));
-        self._running = Some(stop.drop_guard());
+        self.running = Some(stop.drop_guard());
     }
 
     /// Registers the Marketplace app at Zoom; the region's endpoint is challenged then, so it must run.

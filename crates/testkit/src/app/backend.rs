@@ -64,11 +64,8 @@ impl fmt::Display for Failure {
                 f.write_str("The region answered something that this app does not understand.")
             }
             Self::Problem(problem) => {
-                let title = problem.title.trim_end_matches('.');
-                write!(f, "The region says: {title}.")?;
-                if let Some(detail) = &problem.detail {
-                    write!(f, " {detail}")?;
-                }
+                let words = problem.detail.as_ref().unwrap_or(&problem.title);
+                write!(f, "The region says: {}.", words.trim_end_matches('.'))?;
                 if let Some(id) = &problem.request_id {
                     write!(f, " Reference: {id}.")?;
                 }

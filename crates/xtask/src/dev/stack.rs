@@ -15,6 +15,9 @@ use crate::tree;
 /// The database's name in each region's own cluster.
 const DATABASE: &str = "domicile";
 
+/// The home clusters of the simulated Zoom.
+const CLUSTERS: [&str; 2] = ["eu", "us"];
+
 /// A region to start, everything of it below one folder.
 pub(crate) struct Region {
     /// Such as `eu`; also the Zoom cluster whose users may link here.
@@ -52,11 +55,6 @@ impl Region {
         self.folder.join("objects")
     }
 
-    /// The `api_url` of users who live in this region's Zoom cluster.
-    pub(crate) fn zoom_api_host(&self) -> String {
-        format!("api-{}.localhost", self.id)
-    }
-
     fn environment(&self, database_url: String, zoom: &Url) -> Outcome<Vec<(&'static str, String)>> {
         let listen = |port: u16| format!("127.0.0.1:{port}");
         let storage = folder(self.storage())?;
@@ -82,10 +80,7 @@ impl Region {
             ),
             ("DOMICILE_ZOOM_OAUTH_URL", origin(zoom)),
             ("DOMICILE_ZOOM_API_URL", origin(zoom)),
-            (
-                "DOMICILE_ZOOM_HOSTS",
-                format!("127.0.0.1,{}", self.zoom_api_host()),
-            ),
+            ("DOMICILE_ZOOM_HOSTS", zoom_hosts()),
             ("DOMICILE_VAULT_KEYS", self.secrets.vault_keys.clone()),
             (
                 "DOMICILE_OBJECTS_URL",
@@ -312,6 +307,17 @@ impl Stack {
         self.services.push(service);
         ready
     }
+}
+
+/// The API's host of a Zoom cluster; names below `localhost` lead to this machine (RFC 6761, section 6.3).
+pub(crate) fn zoom_api_host(cluster: &str) -> String {
+    format!("api-{cluster}.localhost")
+}
+
+/// `DOMICILE_ZOOM_HOSTS`: as `zoom.us` does, it covers every cluster, so that a user of another one is known as such.
+fn zoom_hosts() -> String {
+    let clusters = CLUSTERS.map(zoom_api_host);
+    format!("127.0.0.1,{}", clusters.join(","))
 }
 
 /// A URL of this machine.

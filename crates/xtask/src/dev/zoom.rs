@@ -6,7 +6,7 @@ use url::Url;
 
 use super::http::Http;
 use super::ports::SPAN;
-use super::stack::{Region, at, origin};
+use super::stack::{Region, at, origin, zoom_api_host};
 use crate::run::{Failure, Outcome};
 
 /// A simulated Zoom.
@@ -87,7 +87,7 @@ impl Zoom {
     pub(crate) async fn ensure_people(&self, region: &Region) -> Outcome {
         let known = self.order(Method::GET, &["users"], None).await?;
         let mut api_url = self.base.clone();
-        api_url.set_host(Some(&region.zoom_api_host()))?;
+        api_url.set_host(Some(&zoom_api_host(region.id)))?;
         for person in PEOPLE.iter().filter(|person| person.region == region.id) {
             if list(&known).iter().any(|user| user["id"] == person.id) {
                 continue;

@@ -69,11 +69,7 @@ pub(super) async fn finish(
     see_other("/settings")
 }
 
-/// The problem in words, and what to do.
+/// The problem in words, and what to do. Most refusals end the session at the region, so the same ticket is never tried again.
 fn explain(failure: &Failure) -> String {
-    let advice = match failure.status().map(|status| status.as_u16()) {
-        Some(400..=499) => " Begin again here, signed in as the person whose Zoom it is.",
-        _ => " Try again in a moment.",
-    };
-    format!("{failure}{advice}")
+    format!("{failure} Nothing was changed; you can begin again with the button below.")
 }

@@ -58,7 +58,7 @@ async fn a_ticket_that_lands_in_another_users_session_is_refused_in_words() {
     let flash = page.flash();
     assert!(flash.contains("Zoom was not connected"), "{flash}");
     assert!(
-        flash.contains("Begun by someone else. The ticket belongs to another &lt;subject&gt;."),
+        flash.contains("The region says: The ticket belongs to another &lt;subject&gt;."),
         "{flash}"
     );
     assert!(
