@@ -46,7 +46,6 @@ pub struct World {
     pub environment: BTreeMap<String, String>,
     pub client: Client,
     sockets: Option<Sockets>,
-    #[expect(dead_code, reason = "stops the region when the world ends")]
     running: Option<DropGuard>,
 }
 
