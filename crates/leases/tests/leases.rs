@@ -223,7 +223,7 @@ async fn a_spent_job_is_quarantined_kept_and_redriven() {
         [("a".to_owned(), "quarantined".to_owned(), 3)]
     );
     let db = bench.test.db();
-    let counted = statistics(&mut *db.conn().await.unwrap()).await.unwrap();
+    let counted = statistics(&mut db.conn().await.unwrap()).await.unwrap();
     assert_eq!((counted[0].status, counted[0].count), (JobStatus::Quarantined, 1));
     let now = bench.ids.clock().now();
     let redriven = db
