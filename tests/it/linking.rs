@@ -238,6 +238,25 @@ async fn a_user_whose_home_is_another_region_is_refused_before_anything_is_store
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_home_on_a_host_that_is_not_allowed_is_refused_and_not_taken_for_the_default() {
+    let world = World::start().await;
+    let foreign = NewUser {
+        api_url: Some("https://api-us.zoom.example".to_owned()),
+        ..NewUser::default()
+    };
+    let user = world.zoom.sim().create_user(foreign).unwrap();
+    let connect_url = world.connect_url(ALICE).await;
+    let ticket = world.ticket(&mut Browser::new(), &connect_url, &user).await;
+    let answer = world.confirm(&ticket, ALICE).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.problem().as_str()),
+        (403, "wrong_region")
+    );
+    assert_eq!(links(&world).await, 0);
+    honest_user_still_links(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_ticket_of_another_region_or_of_nobody_is_refused() {
     let world = World::start().await;
     for ticket in [

@@ -52,7 +52,9 @@ impl Linking {
             }
             Err(error) => {
                 let reason = match &error {
-                    LinkingError::WrongCluster { .. } => RefusalReason::WrongCluster,
+                    LinkingError::WrongCluster { .. } | LinkingError::UnknownHome(_) => {
+                        RefusalReason::WrongCluster
+                    }
                     LinkingError::ZoomRejected(_) => RefusalReason::CodeRejected,
                     _ => RefusalReason::Failed,
                 };
@@ -80,9 +82,8 @@ impl Linking {
             .exchange(&code, &verifier)
             .await
             .map_err(LinkingError::from_exchange)?;
-        let base = grants::api_base(parts.api.hosts(), &tokens, &parts.default_api_base);
-        match self.identify(&tokens, &base).await {
-            Ok(user) => Ok(Authorization { tokens, base, user }),
+        match self.identify(&tokens).await {
+            Ok((base, user)) => Ok(Authorization { tokens, base, user }),
             Err(error) => {
                 self.revoke(&tokens).await;
                 Err(error)
@@ -90,9 +91,12 @@ impl Linking {
         }
     }
 
-    async fn identify(&self, tokens: &TokenSet, base: &ApiBase) -> Result<ZoomUser, LinkingError> {
+    async fn identify(&self, tokens: &TokenSet) -> Result<(ApiBase, ZoomUser), LinkingError> {
+        let parts = &self.parts;
+        let base = grants::api_base(parts.api.hosts(), tokens, &parts.default_api_base)
+            .map_err(LinkingError::UnknownHome)?;
         if let Some(cluster) = base.cluster()
-            && !self.parts.settings.clusters.iter().any(|ours| ours == cluster)
+            && !parts.settings.clusters.iter().any(|ours| ours == cluster)
         {
             return Err(LinkingError::WrongCluster {
                 cluster: cluster.to_owned(),
@@ -101,8 +105,8 @@ impl Linking {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.parts.api.users_me(base, &tokens.access_token).await {
-                Ok(user) => return Ok(user),
+            match parts.api.users_me(&base, &tokens.access_token).await {
+                Ok(user) => return Ok((base, user)),
                 Err(error) if error.fate().is_retry() && tries < IDENTITY_TRIES => {
                     warn!(error = %error, "Zoom did not say whose grant it is; asking again");
                 }

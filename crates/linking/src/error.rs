@@ -5,6 +5,7 @@ use domicile_kernel::state::{InvalidTransition, RefusalReason};
 use domicile_leases::{JobError, LeaseError};
 use domicile_store::{StoreError, TxError};
 use domicile_vault::VaultError;
+use domicile_zoom::host::ApiUrlError;
 use domicile_zoom::oauth::OAuthError;
 use thiserror::Error;
 
@@ -32,6 +33,9 @@ pub enum LinkingError {
         /// The home cluster, such as `us`.
         cluster: String,
     },
+    /// The token answer names an API host that the settings do not allow.
+    #[error("the Zoom user's API host is not one of DOMICILE_ZOOM_HOSTS")]
+    UnknownHome(#[source] ApiUrlError),
     /// Zoom could not be asked; nothing was used up.
     #[error("Zoom cannot be reached")]
     ZoomUnavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -65,6 +69,7 @@ impl LinkingError {
             | Self::Used
             | Self::Refused(_)
             | Self::WrongCluster { .. }
+            | Self::UnknownHome(_)
             | Self::ZoomRejected(_)
             | Self::Transition(_) => Fate::Final,
         }

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use domicile_kernel::{LinkId, Secret, Timestamp};
 use domicile_vault::{DataKey, Place, Vault, VaultError};
-use domicile_zoom::host::{ApiBase, ZoomHosts};
+use domicile_zoom::host::{ApiBase, ApiUrlError, ZoomHosts};
 use domicile_zoom::oauth::TokenSet;
 
 use crate::error::LinkingError;
@@ -62,13 +62,17 @@ pub(crate) async fn open_refresh(
     }
 }
 
-/// The base for API calls: the token answer's if it is fit, else the configured one.
-pub(crate) fn api_base(hosts: &ZoomHosts, tokens: &TokenSet, default: &ApiBase) -> ApiBase {
-    tokens
-        .api_url
-        .as_ref()
-        .and_then(|url| hosts.validate_api_url(url.as_str()).ok())
-        .unwrap_or_else(|| default.clone())
+/// The base for API calls: the token answer's, which must be fit, or the default where it names none. One that is not fit is
+/// no reason to take the default: it may name a home that this region does not serve.
+pub(crate) fn api_base(
+    hosts: &ZoomHosts,
+    tokens: &TokenSet,
+    default: &ApiBase,
+) -> Result<ApiBase, ApiUrlError> {
+    match &tokens.api_url {
+        Some(url) => hosts.validate_api_url(url.as_str()),
+        None => Ok(default.clone()),
+    }
 }
 
 /// Reads back a base that was checked when it was written; the allowed hosts may have changed since.

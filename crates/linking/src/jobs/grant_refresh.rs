@@ -96,7 +96,15 @@ impl GrantRefresh {
         let parts = &self.linking.parts;
         let key = parts.vault.key(&account_scope(link)).await.map_err(vault_error)?;
         let now = self.linking.now();
-        let base = grants::api_base(parts.api.hosts(), tokens, &parts.default_api_base);
+        // The grant has rotated, so it is kept whatever the answer names; a host that is not allowed changes nothing.
+        let base = match grants::api_base(parts.api.hosts(), tokens, &parts.default_api_base) {
+            Ok(base) => base,
+            Err(error) => {
+                warn!(link.id = %link.id, %error, "a refresh named an API host that is not allowed; the former one stays");
+                grants::stored_base(parts.api.hosts(), grant)
+                    .unwrap_or_else(|_| parts.default_api_base.clone())
+            }
+        };
         let mut sealed = grants::seal(&key, link.id, tokens, &base, now).map_err(vault_error)?;
         // RFC 6749 section 6: no new refresh token means that the old one stays.
         if tokens.refresh_token.is_none() {

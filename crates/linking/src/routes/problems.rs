@@ -29,6 +29,10 @@ impl From<LinkingError> for ProblemError {
                     format!("The Zoom user's home cluster is {cluster}, which this region does not serve.");
                 return Self::new(Problem::WrongRegion).detail(detail);
             }
+            LinkingError::UnknownHome(_) => (
+                Problem::WrongRegion,
+                "The Zoom user's API host is not one that this region may call (DOMICILE_ZOOM_HOSTS).",
+            ),
             LinkingError::ZoomUnavailable(_) => (
                 Problem::ZoomUnavailable,
                 "Zoom cannot be reached. Nothing was used up: confirm the same ticket again.",
