@@ -35,6 +35,17 @@ async fn job_states(world: &World, kind: &str) -> Vec<String> {
     rows.iter().map(|row| row.get(0)).collect()
 }
 
+/// INV-4, seen from the database, while a download hangs for longer than this waits: a transaction around it would never end.
+async fn no_transaction_is_open(world: &World) {
+    let client = world.db.client().await;
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+               AND application_name = 'domicile' AND xact_start IS NOT NULL";
+    eventually("a moment without an open transaction", async || {
+        (client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) == 0).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_between_the_200_and_the_stored_recording_it_still_arrives_once() {
     let (world, mut process) = world_with("run").await;
@@ -111,6 +122,7 @@ async fn sigterm_answers_the_request_in_flight_and_gives_the_running_job_back() 
         (job_states(&world, "recording.fetch").await == ["leased"]).then_some(())
     })
     .await;
+    no_transaction_is_open(&world).await;
     // A confirmation that Zoom answers late is under way when the stop comes.
     let connect_url = world.connect_url("user:77").await;
     let ticket = world.ticket(&mut Browser::new(), &connect_url, &other).await;

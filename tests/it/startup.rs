@@ -25,6 +25,7 @@ fn config_check_lists_every_fault_and_never_a_value() {
         ),
         ("DOMICILE_ZOOM_CLIENT_SECRET_FILE", "/no/such/file"),
         ("DOMICILE_VAULT_KEYS", "k1:c2hvcnQ="),
+        ("RUST_LOG", "domicile=loud"),
         ("DOMICILE_APP_EVENTS_URL", "https://app.example/events"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -42,6 +43,7 @@ fn config_check_lists_every_fault_and_never_a_value() {
         "DOMICILE_ZOOM_CLIENT_SECRET_FILE: the file cannot be read",
         "DOMICILE_ZOOM_WEBHOOK_SECRETS: is not set",
         "DOMICILE_VAULT_KEYS: the key \"k1\"",
+        "RUST_LOG:",
         "DOMICILE_OBJECTS_URL: is not set",
         "DOMICILE_APP_API_KEYS: is not set",
         "DOMICILE_APP_EVENTS_SECRETS: is not set, but DOMICILE_APP_EVENTS_URL is",

@@ -126,7 +126,7 @@ fn check(environment: &Environment) -> Result<(), Failure> {
     Ok(())
 }
 
-fn telemetry(environment: &Environment, settings: &Settings) -> Result<Telemetry, Failure> {
+fn telemetry(settings: &Settings) -> Result<Telemetry, Failure> {
     let otlp = collector_client(settings)?
         .map(|(endpoint, client)| (endpoint, Arc::new(client) as Arc<dyn HttpClient>));
     Ok(domicile_telemetry::start(TelemetrySettings {
@@ -138,14 +138,14 @@ fn telemetry(environment: &Environment, settings: &Settings) -> Result<Telemetry
         } else {
             LogFormat::Json
         },
-        log_filter: environment.get("RUST_LOG").unwrap_or("info").to_owned(),
+        log_filter: settings.log_filter.clone(),
         otlp,
     })?)
 }
 
 async fn migrate(environment: Environment) -> Result<(), Failure> {
     let settings = Settings::from_environment(&environment)?;
-    let telemetry = telemetry(&environment, &settings)?;
+    let telemetry = telemetry(&settings)?;
     let applied = domicile_store::migrate(&settings.database).await;
     telemetry.shutdown().await;
     let mut out = std::io::stdout().lock();
@@ -158,7 +158,7 @@ async fn migrate(environment: Environment) -> Result<(), Failure> {
 
 async fn start(environment: Environment, role: Role) -> Result<(), Failure> {
     let settings = Settings::from_environment(&environment)?;
-    let telemetry = Arc::new(telemetry(&environment, &settings)?);
+    let telemetry = Arc::new(telemetry(&settings)?);
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
     let listeners = Listeners::bind(&settings.http, role)?;

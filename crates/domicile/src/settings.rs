@@ -41,6 +41,8 @@ pub struct Settings {
     pub egress_allow: Vec<domicile_egress::HostRule>,
     /// The region's collector.
     pub otlp_endpoint: Option<Url>,
+    /// What is logged.
+    pub log_filter: String,
 }
 
 /// `DOMICILE_REGION_*`

@@ -98,6 +98,7 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, Faults> {
         reader.app(),
         reader.egress_allow(),
         reader.otlp_endpoint(),
+        reader.log_filter(),
     );
     match parts {
         (
@@ -110,6 +111,7 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, Faults> {
             Some(app),
             Some(egress_allow),
             Some(otlp_endpoint),
+            Some(log_filter),
         ) if reader.faults.is_empty() => Ok(Settings {
             region,
             http,
@@ -120,6 +122,7 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, Faults> {
             app,
             egress_allow,
             otlp_endpoint,
+            log_filter,
         }),
         _ => Err(reader.faults),
     }
@@ -375,6 +378,17 @@ impl Reader {
                 Url::parse(&text).map_err(|error| format!("is no URL: {error}")),
             )
             .map(Some)
+    }
+}
+
+impl Reader {
+    fn log_filter(&mut self) -> Option<String> {
+        const FILTER: &str = "RUST_LOG";
+        let value = self.environment.get(FILTER).map(str::to_owned);
+        let filter = self.text(FILTER, value)?;
+        self.faults
+            .take(FILTER, domicile_telemetry::check_log_filter(&filter))?;
+        Some(filter)
     }
 }
 

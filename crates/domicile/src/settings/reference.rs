@@ -147,3 +147,39 @@ pub const SETTINGS: &[Setting] = &[
         "what is logged, such as info,domicile_recordings=debug",
     ),
 ];
+
+/// The list as the table in the README.
+#[cfg(test)]
+fn table() -> String {
+    use std::fmt::Write;
+
+    let mut table = String::from("| variable | | meaning |\n| --- | --- | --- |\n");
+    for setting in SETTINGS {
+        let requirement = match setting.requirement {
+            Required => "required".to_owned(),
+            Optional => "optional".to_owned(),
+            Default(value) => format!("default `{value}`"),
+        };
+        writeln!(
+            table,
+            "| `{}` | {requirement} | {} |",
+            setting.name, setting.meaning
+        )
+        .unwrap();
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_readme_lists_exactly_the_settings() {
+        let readme = include_str!("../../README.md");
+        let (_, listed) = readme.split_once("<!-- settings -->\n").unwrap();
+        assert_eq!(
+            listed,
+            super::table(),
+            "put this table under the mark in the README"
+        );
+    }
+}
