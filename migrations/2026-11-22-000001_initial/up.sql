@@ -210,6 +210,7 @@ CREATE TABLE recording_files (
     announced_size_bytes bigint CHECK (announced_size_bytes >= 0),
     download_url_sealed bytea,
     download_token_sealed bytea,
+    attempt_key text,
     object_key text,
     size_bytes bigint CHECK (size_bytes >= 0),
     sha256 bytea CHECK (octet_length(sha256) = 32),
@@ -223,6 +224,7 @@ CREATE TABLE recording_files (
             AND stored_at IS NOT NULL)),
     CONSTRAINT recording_files_stored_needs_no_credential CHECK
         (status <> 'stored' OR (download_url_sealed IS NULL AND download_token_sealed IS NULL)),
+    CONSTRAINT recording_files_stored_has_no_attempt CHECK (status <> 'stored' OR attempt_key IS NULL),
     CONSTRAINT recording_files_failed_has_class CHECK ((failure_class IS NOT NULL) OR (status <> 'failed'))
 );
 CREATE UNIQUE INDEX recording_files_one_per_zoom_file ON recording_files (recording_id, zoom_file_id);
@@ -239,6 +241,7 @@ COMMENT ON COLUMN recording_files.recorded_to IS 'When its recording ended.';
 COMMENT ON COLUMN recording_files.announced_size_bytes IS 'The size that Zoom announced; null where it announced none.';
 COMMENT ON COLUMN recording_files.download_url_sealed IS 'Where Zoom serves it, sealed; null once stored.';
 COMMENT ON COLUMN recording_files.download_token_sealed IS 'The event''s download token, sealed; null once stored or where the event had none.';
+COMMENT ON COLUMN recording_files.attempt_key IS 'The key that the attempt under way writes to; what a dead attempt left there is deleted by the next one.';
 COMMENT ON COLUMN recording_files.object_key IS 'Its key in the object storage.';
 COMMENT ON COLUMN recording_files.size_bytes IS 'The size of the stored object.';
 COMMENT ON COLUMN recording_files.sha256 IS 'SHA-256 of the stored bytes, which are exactly those that Zoom served.';

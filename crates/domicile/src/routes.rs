@@ -1,5 +1,6 @@
 //! Every URL, grouped by caller: the one list.
 
+mod openapi;
 mod ops;
 mod start_page;
 
@@ -53,7 +54,7 @@ fn events_verifier(region: &Region) -> ZoomEndpointVerifier {
     ZoomEndpointVerifier::new(Endpoint::Events.as_str(), secrets, Arc::clone(region.ids.clock()))
 }
 
-/// The app's backend, by API key: `/v1/...`.
+/// The app's backend, by API key: `/v1/...`; and without one what describes it: `/v1/openapi.json`.
 pub fn app(config: &mut ServiceConfig, region: &Region) {
     config
         .app_data(web::Data::new(region.settings.app.api_keys.clone()))
@@ -63,7 +64,8 @@ pub fn app(config: &mut ServiceConfig, region: &Region) {
         .configure(extract::configure)
         .configure(domicile_linking::routes::configure_app)
         .configure(domicile_recordings::routes::configure)
-        .configure(domicile_delivery::routes::configure);
+        .configure(domicile_delivery::routes::configure)
+        .configure(openapi::configure);
 }
 
 /// The cluster: `/livez`, `/readyz`, `/metrics`.

@@ -17,6 +17,7 @@ use domicile_store::{Conn, Db, Outbox, StoreError};
 use domicile_vault::Vault;
 use domicile_zoom::api::ZoomApi;
 
+use crate::attempt::Leftovers;
 use crate::error::RecordingsError;
 use crate::fetch::Downloader;
 use crate::ports::{AccessTokens, InboxBodies};
@@ -26,7 +27,8 @@ use crate::store::LinkRow;
 pub const MERGE: JobKind = JobKind("recording.merge");
 /// Fetches one file into storage. Key: the file's id.
 pub const FETCH: JobKind = JobKind("recording.fetch");
-/// Computes the status of a recording anew and tells the app if it ended. Key: the recording's id.
+/// Clears away what the attempts at files that were given up left in storage, computes the status of a recording anew and
+/// tells the app if it ended. Key: the recording's id.
 pub const SETTLE: JobKind = JobKind("recording.settle");
 
 /// What the jobs work with.
@@ -61,11 +63,17 @@ struct Shared {
     tokens: Arc<dyn AccessTokens>,
     api: ZoomApi,
     downloader: Downloader,
+    leftovers: Leftovers,
 }
 
 /// The handlers of all three kinds, for the workers.
 pub fn handlers(parts: Parts) -> Vec<Arc<dyn Handler>> {
     let shared = Arc::new(Shared {
+        leftovers: Leftovers {
+            db: parts.db.clone(),
+            storage: parts.storage.clone(),
+            clock: Arc::clone(parts.ids.clock()),
+        },
         downloader: Downloader {
             client: parts.downloads,
             hosts: Arc::new(parts.api.hosts().clone()),
@@ -128,7 +136,7 @@ impl Shared {
         self.ids.clock().now()
     }
 
-    /// Ends a job for which there is nothing to do.
+    /// Ends a job for which there is nothing left to do.
     async fn finish(&self, lease: &Lease) -> Result<Finished, RecordingsError> {
         Ok(self
             .db

@@ -6,6 +6,7 @@ mod ports;
 
 mod plan;
 
+mod attempt;
 mod fetch;
 mod format;
 mod inspect;

@@ -3,17 +3,21 @@
 mod files;
 mod recordings;
 
+use std::convert::Infallible;
+
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncConnection, RunQueryDsl};
 use domicile_kernel::state::LinkStatus;
-use domicile_kernel::{LinkId, Subject, ZoomAccountId};
+use domicile_kernel::{LinkId, Subject, Timestamp, ZoomAccountId};
+use domicile_leases::{Lease, LeaseError};
 use domicile_store::schema::links;
 use domicile_store::{Conn, StoreError, parse_state};
 use uuid::Uuid;
 
 pub(crate) use files::{
-    FileRow, FileValues, insert as insert_file, mark_failed, mark_stored, of_recording as files_of_recording,
-    of_recordings as files_of_recordings, one as file, renew as renew_file,
+    FileRow, FileValues, begin_attempt, forget_attempt, insert as insert_file, lock as lock_file,
+    mark_failed, mark_stored, of_recording as files_of_recording, of_recordings as files_of_recordings,
+    one as file, renew as renew_file,
 };
 pub(crate) use recordings::{
     NewRecording, RecordingRow, describe, insert_if_absent, lock, lock_by_meeting, one_listed, page,
@@ -67,4 +71,31 @@ pub(crate) async fn hold_link(conn: &mut Conn, id: LinkId) -> Result<Option<Link
         .await
         .optional()?;
     row.map(link_row).transpose()
+}
+
+/// Fails with [`LeaseError::Lost`] unless the lease is held: ends the job by it, and takes that back.
+pub(crate) async fn check_lease(conn: &mut Conn, lease: &Lease, now: Timestamp) -> Result<(), LeaseError> {
+    let outcome: Result<Infallible, Undone> = conn
+        .transaction(async |conn: &mut Conn| match lease.finish(conn, now).await {
+            Ok(_) => Err(Undone::Held),
+            Err(error) => Err(Undone::Failed(error)),
+        })
+        .await;
+    match outcome {
+        Ok(never) => match never {},
+        Err(Undone::Held) => Ok(()),
+        Err(Undone::Failed(error)) => Err(error),
+    }
+}
+
+/// Why the inner transaction of [`check_lease`] is rolled back, as it always is.
+enum Undone {
+    Held,
+    Failed(LeaseError),
+}
+
+impl From<diesel::result::Error> for Undone {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Failed(StoreError::from(error).into())
+    }
 }

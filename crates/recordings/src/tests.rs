@@ -1,5 +1,6 @@
 //! The room as a whole, on a database of its own and with a fake Zoom.
 
+mod attempts;
 mod events;
 mod fetching;
 mod media;

@@ -238,6 +238,8 @@ diesel::table! {
         download_url_sealed -> Nullable<Binary>,
         /// The event's download token, sealed; null once stored or where the event had none.
         download_token_sealed -> Nullable<Binary>,
+        /// The key that the attempt under way writes to; what a dead attempt left there is deleted by the next one.
+        attempt_key -> Nullable<Text>,
         /// Its key in the object storage.
         object_key -> Nullable<Text>,
         /// The size of the stored object.

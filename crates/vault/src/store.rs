@@ -41,13 +41,16 @@ pub(crate) async fn live(
     conn: &mut Conn,
     account: Option<&ZoomAccountId>,
 ) -> Result<Option<WrappedKey>, StoreError> {
-    let row: Option<Row> = vault_keys::table
+    let mut query = vault_keys::table
         .select(COLUMNS)
-        .filter(vault_keys::zoom_account_id.is_not_distinct_from(account.map(ZoomAccountId::as_str)))
         .filter(vault_keys::destroyed_at.is_null())
-        .first(conn)
-        .await
-        .optional()?;
+        .into_boxed();
+    // IS NOT DISTINCT FROM would say it at once, and reads the whole table: PostgreSQL uses no index for it.
+    query = match account {
+        Some(account) => query.filter(vault_keys::zoom_account_id.eq(account.as_str())),
+        None => query.filter(vault_keys::zoom_account_id.is_null()),
+    };
+    let row: Option<Row> = query.first(conn).await.optional()?;
     Ok(row.map(wrapped_key))
 }
 

@@ -48,7 +48,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "DOMICILE_HTTP_PUBLIC_URL",
         Required,
-        "how browsers and Zoom reach it, such as https://zoom.eu.example.com",
+        "how browsers and Zoom reach it, such as `https://zoom.eu.example.com`",
     ),
     setting(
         "DOMICILE_HTTP_PUBLIC_LISTEN",
@@ -68,7 +68,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "DOMICILE_DATABASE_URL",
         Required,
-        "postgres://user:password@host/database?sslmode=verify-full",
+        "`postgres://user:password@host/database?sslmode=verify-full`",
     ),
     setting(
         "DOMICILE_ZOOM_CLIENT_ID",
@@ -104,7 +104,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "DOMICILE_OBJECTS_URL",
         Required,
-        "s3://bucket/prefix or file:///path",
+        "`s3://bucket/prefix` or `file:///path`",
     ),
     setting(
         "DOMICILE_APP_API_KEYS",

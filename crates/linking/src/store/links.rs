@@ -99,15 +99,28 @@ pub(crate) async fn lock_live_by_zoom(
     account: &ZoomAccountId,
     user: Option<&ZoomUserId>,
 ) -> Result<Option<Link>, StoreError> {
-    let row: Option<Row> = t::table
+    let of_account = t::table
         .select(Row::as_select())
         .filter(t::zoom_account_id.eq(account.as_str()))
-        .filter(t::zoom_user_id.is_not_distinct_from(user.map(ZoomUserId::as_str)))
-        .filter(t::status.ne(REVOKED))
-        .for_update()
-        .first(conn)
-        .await
-        .optional()?;
+        .filter(t::status.ne(REVOKED));
+    // Two queries, because PostgreSQL uses no index for IS NOT DISTINCT FROM and an account may have many users.
+    let row: Option<Row> = match user {
+        Some(user) => {
+            of_account
+                .filter(t::zoom_user_id.eq(user.as_str()))
+                .for_update()
+                .first(conn)
+                .await
+        }
+        None => {
+            of_account
+                .filter(t::zoom_user_id.is_null())
+                .for_update()
+                .first(conn)
+                .await
+        }
+    }
+    .optional()?;
     row.map(Link::try_from).transpose()
 }
 

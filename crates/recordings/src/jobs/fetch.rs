@@ -2,9 +2,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domicile_kernel::random::random_bytes;
 use domicile_kernel::state::{FileStatus, RecordingStatus};
-use domicile_kernel::{FileId, RecordingId};
-use domicile_leases::{Backoff, Finished, Handler, JobError, JobKind, Lease, NewJob, Policy, enqueue};
+use domicile_kernel::{FileId, RecordingId, Rng, Timestamp};
+use domicile_leases::{
+    Backoff, Finished, Handler, JobError, JobKind, Lease, LeaseError, NewJob, Policy, enqueue,
+};
 use domicile_objects::{ObjectKey, ObjectsError, StoredObject};
 use domicile_store::{Conn, StoreError};
 use domicile_vault::KeyScope;
@@ -13,6 +16,7 @@ use tracing::{info, warn};
 use super::settle::Telling;
 use super::token::expires_at;
 use super::{FETCH, SETTLE, Shared, living, read_key};
+use crate::attempt::Attempt;
 use crate::error::{FetchError, RecordingsError};
 use crate::fetch::Wanted;
 use crate::format::content_type_of;
@@ -73,7 +77,8 @@ impl Handler for Fetch {
         };
         let now = self.0.now();
         store::mark_failed(conn, id, class, now).await?;
-        // The event needs the account's key, which is never looked for within a transaction.
+        // The event needs the account's key, and what the last attempt left must be deleted: neither is done within a
+        // transaction.
         let job = NewJob {
             kind: SETTLE,
             key: &file.recording_id().to_string(),
@@ -118,20 +123,103 @@ impl Shared {
             recording,
             link,
         };
-        let key = object_key(&target)?;
-        let object = self.bring(&target, &key).await?;
-        if let Some(finished) = self.commit(lease, &target, &key, &object).await? {
-            METRICS.stored(object.size_bytes);
-            info!(file.id = %id, size_bytes = object.size_bytes, "a recording file is stored");
-            return Ok(finished);
+        let Some(attempt) = self.begin(lease, &target).await? else {
+            return self.finish(lease).await;
+        };
+        match self.store(lease, &target, attempt.key()).await {
+            Ok(Some((finished, object))) => {
+                attempt.keep();
+                METRICS.stored(object.size_bytes);
+                info!(file.id = %id, size_bytes = object.size_bytes, "a recording file is stored");
+                Ok(finished)
+            }
+            // The link ended meanwhile, and whoever ended it may have passed here already: nothing may stay behind.
+            Ok(None) => {
+                attempt.discard().await;
+                self.abandon(lease, id, target.recording.id()).await
+            }
+            Err(error) => {
+                attempt.discard().await;
+                Err(error)
+            }
         }
-        // The link ended meanwhile, and whoever ended it may have passed here already: nothing may stay behind.
-        self.downloader
-            .storage
-            .delete(&key)
-            .await
-            .map_err(FetchError::from)?;
-        self.abandon(lease, id, target.recording.id()).await
+    }
+
+    /// Gives this attempt a key of its own, once nothing stands any more under that of an attempt that died. `None` if
+    /// there is nothing left to fetch.
+    async fn begin(&self, lease: &Lease, target: &Target) -> Result<Option<Attempt>, RecordingsError> {
+        let id = target.file.id();
+        let key = object_key(target, self.ids.rng().as_ref())?;
+        let mut deleted = None;
+        loop {
+            let beginning = self
+                .db
+                .run_tx(
+                    "begin_recording_attempt",
+                    async |conn: &mut Conn| -> Result<Beginning, RecordingsError> {
+                        self.begin_in(conn, lease, target, &key, deleted.as_ref()).await
+                    },
+                )
+                .await?;
+            match beginning {
+                Beginning::NothingToFetch => return Ok(None),
+                Beginning::Begun => return Ok(Some(Attempt::new(self.leftovers.clone(), id, key))),
+                // Deleted before the row forgets it, so that a crash in between leaves a trace.
+                Beginning::After(former) => {
+                    self.downloader
+                        .storage
+                        .delete(&former)
+                        .await
+                        .map_err(FetchError::from)?;
+                    deleted = Some(former);
+                }
+            }
+        }
+    }
+
+    async fn begin_in(
+        &self,
+        conn: &mut Conn,
+        lease: &Lease,
+        target: &Target,
+        key: &ObjectKey,
+        deleted: Option<&ObjectKey>,
+    ) -> Result<Beginning, RecordingsError> {
+        let (now, id) = (self.now(), target.file.id());
+        if store::lock(conn, target.recording.id()).await?.is_none() {
+            return Ok(Beginning::NothingToFetch);
+        }
+        let Some(file) = store::lock_file(conn, id).await? else {
+            return Ok(Beginning::NothingToFetch);
+        };
+        // While this lease is held, the key in the row is that of an attempt without one, which nobody can commit.
+        store::check_lease(conn, lease, now).await?;
+        let status = file.status()?;
+        if status == FileStatus::Stored {
+            return Ok(Beginning::NothingToFetch);
+        }
+        if let Some(former) = file.attempt_key()?
+            && Some(&former) != deleted
+        {
+            return Ok(Beginning::After(former));
+        }
+        store::begin_attempt(conn, id, key, now).await?;
+        if status == FileStatus::Failed {
+            set_status_of_files(conn, target.recording.id(), now).await?;
+        }
+        Ok(Beginning::Begun)
+    }
+
+    /// Brings the file and writes that it is stored. `None` if its link has ended.
+    async fn store(
+        &self,
+        lease: &Lease,
+        target: &Target,
+        key: &ObjectKey,
+    ) -> Result<Option<(Finished, StoredObject)>, RecordingsError> {
+        let object = self.bring(target, key).await?;
+        let finished = self.commit(lease, target, key, &object).await?;
+        Ok(finished.map(|finished| (finished, object)))
     }
 
     /// Fetches the file with what the event offered, else with what the API offers.
@@ -227,8 +315,9 @@ impl Shared {
                     let Some(recording) = store::lock(conn, target.recording.id()).await? else {
                         return Ok(None);
                     };
-                    // Also where another attempt was first: the row tells of the object that stands there now.
-                    store::mark_stored(conn, target.file.id(), key, object, content_type, now).await?;
+                    if !store::mark_stored(conn, target.file.id(), key, object, content_type, now).await? {
+                        return Err(LeaseError::Lost.into());
+                    }
                     self.settle_in(conn, &recording, &link, &telling, now).await?;
                     Ok(Some(lease.finish(conn, now).await?))
                 },
@@ -244,6 +333,11 @@ impl Shared {
         recording: RecordingId,
     ) -> Result<Finished, RecordingsError> {
         warn!(file.id = %id, "the link of a recording file has ended; it is not fetched");
+        let file = store::file(&mut *self.db.conn().await?, id).await?;
+        // An ended link never comes back, so nobody can commit an attempt for it.
+        if let Some(key) = file.as_ref().map(FileRow::attempt_key).transpose()?.flatten() {
+            self.leftovers.clear(id, &key).await?;
+        }
         self.db
             .run_tx(
                 "abandon_recording_file",
@@ -251,9 +345,7 @@ impl Shared {
                     let now = self.now();
                     if store::lock(conn, recording).await?.is_some() {
                         store::mark_failed(conn, id, LINK_REVOKED, now).await?;
-                        let files = store::files_of_recording(conn, recording).await?;
-                        let statuses: Vec<_> = files.iter().map(FileRow::status).collect::<Result<_, _>>()?;
-                        store::set_status(conn, recording, RecordingStatus::of_files(statuses), now).await?;
+                        set_status_of_files(conn, recording, now).await?;
                     }
                     Ok(lease.finish(conn, now).await?)
                 },
@@ -262,10 +354,33 @@ impl Shared {
     }
 }
 
-/// Ids and an ending alone, so the key holds no personal data; the same for each attempt, so a crash leaves no orphan.
-fn object_key(target: &Target) -> Result<ObjectKey, RecordingsError> {
+/// How an attempt begins.
+enum Beginning {
+    /// The file is stored or gone.
+    NothingToFetch,
+    /// First the object of an attempt that died has to go.
+    After(ObjectKey),
+    /// The row names this attempt's key.
+    Begun,
+}
+
+/// Writes the status of a locked recording that follows from its files. The app is not told.
+async fn set_status_of_files(
+    conn: &mut Conn,
+    recording: RecordingId,
+    now: Timestamp,
+) -> Result<(), RecordingsError> {
+    let files = store::files_of_recording(conn, recording).await?;
+    let statuses: Vec<_> = files.iter().map(FileRow::status).collect::<Result<_, _>>()?;
+    Ok(store::set_status(conn, recording, RecordingStatus::of_files(statuses), now).await?)
+}
+
+/// Ids, chance and an ending alone, so the key holds no personal data. It is another for each attempt, so a worker that
+/// lost its lease cannot overwrite what the next one stored.
+fn object_key(target: &Target, rng: &dyn Rng) -> Result<ObjectKey, RecordingsError> {
     let (link, recording) = (target.link.id, target.recording.id());
-    let name = format!("{}.{}", target.file.id, target.file.extension);
+    let random = hex::encode(random_bytes::<16>(rng));
+    let name = format!("{}-{random}.{}", target.file.id, target.file.extension);
     ObjectKey::from_segments([
         "recordings".to_owned(),
         link.to_string(),

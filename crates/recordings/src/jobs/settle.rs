@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domicile_kernel::state::RecordingStatus;
+use domicile_kernel::state::{FileStatus, RecordingStatus};
 use domicile_kernel::{EventId, RecordingId, Timestamp};
 use domicile_leases::{Backoff, Finished, Handler, JobError, JobKind, Lease, Policy};
 use domicile_store::{Conn, NewEvent};
@@ -58,24 +58,46 @@ impl Shared {
         let Some((recording, _)) = found else {
             return self.finish(lease).await;
         };
+        // Done both, even where one of them fails: storage in trouble does not keep the news from the app.
+        let told = self.settle_and_tell(lease, &recording).await;
+        let cleared = self.clear_given_up(id).await;
+        told.and(cleared)?;
+        self.finish(lease).await
+    }
+
+    async fn settle_and_tell(&self, lease: &Lease, recording: &RecordingRow) -> Result<(), RecordingsError> {
         let telling = Telling {
-            topic: sealed::open_topic(&self.vault, &recording).await?,
+            topic: sealed::open_topic(&self.vault, recording).await?,
             key: self.vault.key(&KeyScope::Account(recording.account())).await?,
         };
         self.db
             .run_tx(
                 "settle_recording",
-                async |conn: &mut Conn| -> Result<Finished, RecordingsError> {
+                async |conn: &mut Conn| -> Result<(), RecordingsError> {
                     let now = self.now();
                     let link = living(store::hold_link(conn, recording.link_id()).await?);
-                    let locked = store::lock(conn, id).await?;
+                    let locked = store::lock(conn, recording.id()).await?;
                     if let (Some(link), Some(locked)) = (link, locked) {
                         self.settle_in(conn, &locked, &link, &telling, now).await?;
                     }
-                    Ok(lease.finish(conn, now).await?)
+                    Ok(store::check_lease(conn, lease, now).await?)
                 },
             )
             .await
+    }
+
+    /// Deletes what the attempts at files that were given up left in storage.
+    async fn clear_given_up(&self, id: RecordingId) -> Result<(), RecordingsError> {
+        let files = store::files_of_recording(&mut *self.db.conn().await?, id).await?;
+        for file in files {
+            // No attempt at such a file can be committed: one that may be makes the file wait again when it begins.
+            if file.status()? == FileStatus::Failed
+                && let Some(key) = file.attempt_key()?
+            {
+                self.leftovers.clear(file.id(), &key).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Computes the status of a locked recording from its files and, when it comes to an end by that, tells the app.

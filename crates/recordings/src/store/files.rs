@@ -22,6 +22,7 @@ pub(crate) struct FileRow {
     pub(crate) announced_size_bytes: Option<i64>,
     pub(crate) download_url_sealed: Option<Vec<u8>>,
     pub(crate) download_token_sealed: Option<Vec<u8>>,
+    attempt_key: Option<String>,
     pub(crate) object_key: Option<String>,
     pub(crate) size_bytes: Option<i64>,
     pub(crate) sha256: Option<Vec<u8>>,
@@ -43,6 +44,16 @@ impl FileRow {
 
     pub(crate) fn status(&self) -> Result<FileStatus, StoreError> {
         parse_state("recording_files.status", &self.status)
+    }
+
+    /// The key of the attempt that is under way, or that died.
+    pub(crate) fn attempt_key(&self) -> Result<Option<ObjectKey>, StoreError> {
+        let parse = |text: &str| {
+            ObjectKey::parse(text).map_err(|_| StoreError::Corrupt {
+                column: "recording_files.attempt_key",
+            })
+        };
+        self.attempt_key.as_deref().map(parse).transpose()
     }
 }
 
@@ -115,6 +126,17 @@ pub(crate) async fn one(conn: &mut Conn, id: FileId) -> Result<Option<FileRow>, 
         .optional()?)
 }
 
+/// The file, locked: this waits for whoever is about to write it.
+pub(crate) async fn lock(conn: &mut Conn, id: FileId) -> Result<Option<FileRow>, StoreError> {
+    Ok(recording_files::table
+        .select(FileRow::as_select())
+        .filter(recording_files::id.eq(id.as_uuid()))
+        .for_update()
+        .first(conn)
+        .await
+        .optional()?)
+}
+
 /// All files of a recording, in the order in which they became known.
 pub(crate) async fn of_recording(conn: &mut Conn, id: RecordingId) -> Result<Vec<FileRow>, StoreError> {
     of_recordings(conn, &[id]).await
@@ -131,7 +153,49 @@ pub(crate) async fn of_recordings(conn: &mut Conn, ids: &[RecordingId]) -> Resul
         .await?)
 }
 
-/// The bytes are stored and verified; what was needed to fetch them is forgotten.
+/// From now on this is the attempt that may store the file. One that was given up waits again.
+pub(crate) async fn begin_attempt(
+    conn: &mut Conn,
+    id: FileId,
+    key: &ObjectKey,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let row = recording_files::table
+        .filter(recording_files::id.eq(id.as_uuid()))
+        .filter(recording_files::status.ne(FileStatus::Stored.as_str()));
+    let rows = diesel::update(row)
+        .set((
+            recording_files::attempt_key.eq(key.as_str()),
+            recording_files::status.eq(FileStatus::Pending.as_str()),
+            recording_files::updated_at.eq(now),
+        ))
+        .execute(conn)
+        .await?;
+    one_row("begin an attempt", rows)
+}
+
+/// Nothing stands under the key of this attempt any more. Another attempt's key stays, so the recording need not be locked.
+pub(crate) async fn forget_attempt(
+    conn: &mut Conn,
+    id: FileId,
+    key: &ObjectKey,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let row = recording_files::table
+        .filter(recording_files::id.eq(id.as_uuid()))
+        .filter(recording_files::attempt_key.eq(key.as_str()));
+    diesel::update(row)
+        .set((
+            recording_files::attempt_key.eq(None::<String>),
+            recording_files::updated_at.eq(now),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// The bytes that the attempt of this key brought are stored and verified; what was needed to fetch them is forgotten.
+/// False, and nothing is written, if that attempt is not the file's any more.
 pub(crate) async fn mark_stored(
     conn: &mut Conn,
     id: FileId,
@@ -139,13 +203,17 @@ pub(crate) async fn mark_stored(
     object: &StoredObject,
     content_type: &str,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let size = i64::try_from(object.size_bytes).map_err(|_| StoreError::Corrupt {
         column: "recording_files.size_bytes",
     })?;
-    let rows = diesel::update(recording_files::table.filter(recording_files::id.eq(id.as_uuid())))
+    let row = recording_files::table
+        .filter(recording_files::id.eq(id.as_uuid()))
+        .filter(recording_files::attempt_key.eq(key.as_str()));
+    let rows = diesel::update(row)
         .set((
             recording_files::status.eq(FileStatus::Stored.as_str()),
+            recording_files::attempt_key.eq(None::<String>),
             recording_files::object_key.eq(key.as_str()),
             recording_files::size_bytes.eq(size),
             recording_files::sha256.eq(object.sha256.as_slice()),
@@ -158,7 +226,7 @@ pub(crate) async fn mark_stored(
         ))
         .execute(conn)
         .await?;
-    one_row("store a file", rows)
+    Ok(rows == 1)
 }
 
 /// Every attempt failed. A stored file stays stored.

@@ -1,12 +1,14 @@
 //! The room with everything around it.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use domicile_egress::{Egress, testing};
 use domicile_kernel::{Ids, InboxId, LinkId, RecordingId, Secret};
 use domicile_leases::{JobError, Workers};
@@ -20,10 +22,11 @@ use domicile_zoom::host::{ApiBase, ZoomHosts};
 use futures_util::TryStreamExt;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::sync::Notify;
 use url::Url;
 
 use super::events::{ACCOUNT, HOST};
-use super::media::Media;
+use super::media::{Media, paused};
 use super::store::{self, Told};
 use crate::{AccessTokens, InboxBodies, Library, Parts, handlers, take};
 
@@ -36,6 +39,7 @@ pub(super) struct Room {
     pub(super) media: Media,
     pub(super) library: Library,
     pub(super) link_id: LinkId,
+    pub(super) outbox: Arc<Told>,
     bodies: Arc<Bodies>,
     tokens: Arc<Tokens>,
     all: Workers,
@@ -71,12 +75,13 @@ impl Room {
             fails: Mutex::new(false),
         });
         let bodies = Arc::<Bodies>::default();
+        let outbox = Arc::<Told>::default();
         let handlers = handlers(Parts {
             db: db.db(),
             ids: ids.clone(),
             vault: vault.clone(),
             storage: storage.clone(),
-            outbox: Arc::new(Told),
+            outbox: outbox.clone(),
             bodies: bodies.clone(),
             tokens: tokens.clone(),
             downloads: egress.client("zoom_download", testing::TIMEOUTS),
@@ -102,6 +107,7 @@ impl Room {
             vault,
             storage,
             media,
+            outbox,
             bodies,
             tokens,
             folder,
@@ -247,6 +253,34 @@ impl Room {
         count(self.folder.path())
     }
 
+    /// Where the folder holds the object of this key.
+    pub(super) fn path_of(&self, key: &ObjectKey) -> PathBuf {
+        self.folder.path().join(key.as_str())
+    }
+
+    /// The keys of the attempts that the files name.
+    pub(super) async fn attempt_keys(&self) -> Vec<String> {
+        self.rows(
+            "SELECT attempt_key FROM recording_files WHERE attempt_key IS NOT NULL ORDER BY zoom_file_id",
+        )
+        .await
+    }
+
+    /// Leaves what an attempt at the only file leaves that dies after its upload and before its commit.
+    pub(super) async fn leave_dead_attempt(&self) -> ObjectKey {
+        let file = self.rows("SELECT recording_id, id FROM recording_files").await[0].replace(' ', "/");
+        let key = ObjectKey::parse(&format!("recordings/{}/{file}-dead.mp4", self.link_id)).unwrap();
+        let mut upload = self.storage.begin(&key);
+        upload
+            .write(Bytes::from_static(b"what a dead attempt left"))
+            .await
+            .unwrap();
+        upload.finish().await.unwrap();
+        self.run_sql(&format!("UPDATE recording_files SET attempt_key = '{key}'"))
+            .await;
+        key
+    }
+
     /// Destroys the account's key, which is erasure.
     pub(super) async fn erase(&self) {
         let account = domicile_kernel::ZoomAccountId::new(ACCOUNT);
@@ -254,6 +288,34 @@ impl Room {
         let mut conn = self.db.db().conn().await.unwrap();
         self.vault.destroy(&mut conn, &account).await.unwrap();
     }
+}
+
+/// A pause in the middle of a download.
+#[derive(Default)]
+pub(super) struct Pause {
+    /// The download is half way.
+    pub(super) begun: Arc<Notify>,
+    /// It may go on.
+    pub(super) go_on: Arc<Notify>,
+}
+
+impl Pause {
+    /// From now on these bytes are served, with this pause.
+    pub(super) fn answer(&self, room: &Room, bytes: &[u8]) {
+        let (tell, wait, bytes) = (Arc::clone(&self.begun), Arc::clone(&self.go_on), bytes.to_vec());
+        room.media.answers(move |_| paused(&bytes, &tell, &wait));
+    }
+}
+
+/// Runs what is due; in the middle of the download of these bytes, `meanwhile` happens.
+pub(super) async fn run_with(room: &Room, bytes: &[u8], meanwhile: impl AsyncFnOnce()) {
+    let pause = Pause::default();
+    pause.answer(room, bytes);
+    tokio::join!(room.run(), async {
+        pause.begun.notified().await;
+        meanwhile().await;
+        pause.go_on.notify_one();
+    });
 }
 
 #[derive(Default)]
