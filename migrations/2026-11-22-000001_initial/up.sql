@@ -304,6 +304,7 @@ CREATE TABLE jobs (
     id uuid PRIMARY KEY,
     kind text NOT NULL,
     key text NOT NULL,
+    lane text,
     status text NOT NULL CHECK (status IN ('queued', 'leased', 'quarantined')),
     again boolean NOT NULL,
     attempts integer NOT NULL,
@@ -328,6 +329,7 @@ COMMENT ON TABLE jobs IS 'Background work that is not finished; a finished job h
 COMMENT ON COLUMN jobs.id IS 'Identifies the job in logs and for operators.';
 COMMENT ON COLUMN jobs.kind IS 'Which handler runs it.';
 COMMENT ON COLUMN jobs.key IS 'What it is about, such as a file''s id; the handler reads everything else again.';
+COMMENT ON COLUMN jobs.lane IS 'Whose trouble it shares, such as a Zoom account''s: one lane never takes all workers of a kind.';
 COMMENT ON COLUMN jobs.status IS 'queued: waits for its due time; leased: a worker holds it; quarantined: spent, waits for an operator.';
 COMMENT ON COLUMN jobs.again IS 'Asked for once more while leased, so it is queued again when it finishes.';
 COMMENT ON COLUMN jobs.attempts IS 'How often it was leased since it last succeeded.';

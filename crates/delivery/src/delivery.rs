@@ -203,6 +203,7 @@ impl Outbox for Delivery {
         let job = NewJob {
             kind: KIND,
             key: &event.mailbox.to_string(),
+            lane: None,
             due_at: self.inner.ids.clock().now(),
             traceparent: traceparent.as_deref(),
         };

@@ -16,6 +16,7 @@ pub(crate) const KIND: JobKind = JobKind("delivery.mailbox");
 
 const POLICY: Policy = Policy {
     concurrency: 16,
+    lane_concurrency: None,
     lease: Duration::from_mins(1),
     timeout: Duration::from_secs(45),
     backoff: Backoff {

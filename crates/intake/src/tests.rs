@@ -311,6 +311,7 @@ impl Recorder {
         let job = NewJob {
             kind: TRACE,
             key,
+            lane: None,
             due_at: self.ids.clock().now(),
             traceparent: None,
         };

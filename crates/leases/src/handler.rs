@@ -18,6 +18,8 @@ pub struct JobKind(pub &'static str);
 pub struct Policy {
     /// How many of them one process runs at once.
     pub concurrency: usize,
+    /// How many jobs of one lane one process runs at once; nothing: lanes do not matter to this kind.
+    pub lane_concurrency: Option<usize>,
     /// How long a lease lasts without a heartbeat.
     pub lease: Duration,
     /// The longest that one attempt may take.

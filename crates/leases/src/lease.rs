@@ -13,6 +13,7 @@ pub struct Lease {
     pub(crate) key: String,
     pub(crate) token: LeaseToken,
     pub(crate) attempt: u32,
+    pub(crate) lane: Option<String>,
     pub(crate) traceparent: Option<String>,
 }
 

@@ -3,6 +3,7 @@
 mod backoff;
 mod error;
 mod handler;
+mod lanes;
 mod lease;
 mod metrics;
 mod store;

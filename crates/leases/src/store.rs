@@ -32,6 +32,8 @@ pub struct NewJob<'a> {
     pub kind: JobKind,
     /// What it is about; one unfinished job for each kind and key.
     pub key: &'a str,
+    /// Whose trouble it shares, such as a Zoom account's; see [`Policy::lane_concurrency`](crate::Policy).
+    pub lane: Option<&'a str>,
     /// Not run before this.
     pub due_at: Timestamp,
     /// The trace that asks for it.
@@ -60,6 +62,7 @@ pub async fn enqueue(conn: &mut Conn, ids: &Ids, job: NewJob<'_>) -> Result<(), 
             jobs::id.eq(id.as_uuid()),
             jobs::kind.eq(job.kind.0),
             jobs::key.eq(job.key),
+            jobs::lane.eq(job.lane),
             jobs::status.eq(QUEUED),
             jobs::again.eq(false),
             jobs::attempts.eq(0),
@@ -138,6 +141,8 @@ pub(crate) struct Taker {
     pub(crate) worker: WorkerId,
     pub(crate) token: LeaseToken,
     pub(crate) lease: Duration,
+    /// Jobs of these lanes are passed over.
+    pub(crate) full_lanes: Vec<String>,
 }
 
 /// Takes up to `limit` due jobs, oldest due first, passing over those that others are taking.
@@ -153,6 +158,7 @@ pub(crate) async fn acquire(
         .filter(jobs::kind.eq(kind.0))
         .filter(jobs::status.eq(QUEUED))
         .filter(jobs::due_at.le(now))
+        .filter(jobs::lane.is_null().or(jobs::lane.ne_all(&taker.full_lanes)))
         .order(jobs::due_at)
         .limit(limit)
         .for_update()
@@ -162,7 +168,7 @@ pub(crate) async fn acquire(
     if due.is_empty() {
         return Ok(Vec::new());
     }
-    let rows: Vec<(Uuid, String, i32, Option<String>)> =
+    let rows: Vec<(Uuid, String, i32, Option<String>, Option<String>)> =
         diesel::update(jobs::table.filter(jobs::id.eq_any(due)))
             .set((
                 jobs::status.eq(LEASED),
@@ -172,17 +178,18 @@ pub(crate) async fn acquire(
                 jobs::lease_expires_at.eq(expiry(now, taker.lease)),
                 jobs::updated_at.eq(now),
             ))
-            .returning((jobs::id, jobs::key, jobs::attempts, jobs::traceparent))
+            .returning((jobs::id, jobs::key, jobs::attempts, jobs::lane, jobs::traceparent))
             .get_results(conn)
             .await?;
     Ok(rows
         .into_iter()
-        .map(|(id, key, attempt, traceparent)| Lease {
+        .map(|(id, key, attempt, lane, traceparent)| Lease {
             job_id: id.into(),
             kind: kind.0,
             key,
             token: taker.token,
             attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
+            lane,
             traceparent,
         })
         .collect())

@@ -16,6 +16,7 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::error::{JobError, LeaseError};
 use crate::handler::Handler;
+use crate::lanes::Lanes;
 use crate::lease::Lease;
 use crate::metrics::METRICS;
 use crate::store::{self, NOTIFY_CHANNEL, Taker};
@@ -116,7 +117,7 @@ impl Workers {
         loop {
             let before = total;
             for handler in &self.inner.handlers {
-                for lease in self.inner.acquire(handler.as_ref(), i64::MAX).await? {
+                for lease in self.inner.acquire(handler.as_ref(), i64::MAX, Vec::new()).await? {
                     self.inner
                         .run_one(handler.as_ref(), &lease, &CancellationToken::new())
                         .await;
@@ -131,12 +132,18 @@ impl Workers {
 }
 
 impl Inner {
-    async fn acquire(&self, handler: &dyn Handler, limit: i64) -> Result<Vec<Lease>, StoreError> {
+    async fn acquire(
+        &self,
+        handler: &dyn Handler,
+        limit: i64,
+        full_lanes: Vec<String>,
+    ) -> Result<Vec<Lease>, StoreError> {
         let kind = handler.kind();
         let taker = Taker {
             worker: self.worker,
             token: self.ids.random::<LeaseToken>(),
             lease: handler.policy().lease,
+            full_lanes,
         };
         let now = self.ids.clock().now();
         self.db
@@ -159,6 +166,7 @@ impl Inner {
         let running = TaskTracker::new();
         let give_back = CancellationToken::new();
         let wake = self.wakes.get(handler.kind().0).cloned().unwrap_or_default();
+        let lanes = Arc::new(Lanes::new(policy.lane_concurrency, Arc::clone(&wake)));
         // Replicas that start together do not look together.
         self.pause(
             &wake,
@@ -176,8 +184,9 @@ impl Inner {
             };
             // Interest is registered before looking, so a wake-up in between is not lost.
             let woken = wake.notified();
-            let limit = i64::try_from(permits.available_permits() + 1).unwrap_or(1);
-            let leases = match self.acquire(handler.as_ref(), limit).await {
+            let batch = lanes.batch(permits.available_permits() + 1);
+            let limit = i64::try_from(batch).unwrap_or(1);
+            let leases = match self.acquire(handler.as_ref(), limit, lanes.full()).await {
                 Ok(leases) => leases,
                 Err(error) => {
                     warn!(job.kind = handler.kind().0, error = %error, "jobs could not be leased");
@@ -203,9 +212,11 @@ impl Inner {
                 };
                 let (inner, handler, give_back) =
                     (Arc::clone(&self), Arc::clone(&handler), give_back.clone());
+                let place = lanes.enter(lease.lane.as_deref());
                 running.spawn(async move {
                     inner.run_one(handler.as_ref(), &lease, &give_back).await;
                     drop(permit);
+                    drop(place);
                 });
             }
         }

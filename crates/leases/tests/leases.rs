@@ -57,6 +57,7 @@ impl Handler for Scripted {
     fn policy(&self) -> Policy {
         Policy {
             concurrency: 2,
+            lane_concurrency: Some(1),
             lease: Duration::from_secs(60),
             timeout: Duration::from_secs(50),
             backoff: Backoff {
@@ -129,6 +130,10 @@ impl Bench {
     }
 
     async fn ask(&self, key: &str, delay: Duration) {
+        self.ask_in(None, key, delay).await;
+    }
+
+    async fn ask_in(&self, lane: Option<&str>, key: &str, delay: Duration) {
         let due_at = self.ids.clock().now() + delay;
         self.test
             .db()
@@ -139,6 +144,7 @@ impl Bench {
                     NewJob {
                         kind: KIND,
                         key,
+                        lane,
                         due_at,
                         traceparent: None,
                     },
@@ -348,4 +354,40 @@ async fn a_stop_gives_back_what_does_not_end_in_time_and_the_attempt_does_not_co
     stop.cancel();
     run.await.unwrap();
     assert_eq!(bench.jobs().await, [("a".to_owned(), "queued".to_owned(), 0)]);
+}
+
+/// One account's trouble never delays another's: its hanging jobs leave a worker for the others.
+#[tokio::test]
+async fn a_lane_that_hangs_leaves_room_for_the_others() {
+    let bench = Bench::new().await;
+    for key in ["a1", "a2", "a3"] {
+        bench.ask_in(Some("account-a"), key, Duration::ZERO).await;
+    }
+    let running = Arc::new(Notify::new());
+    let (handler, workers) = bench.worker(Plan::Hang(Arc::clone(&running)));
+    let stop = CancellationToken::new();
+    let run = tokio::spawn({
+        let stop = stop.clone();
+        async move { workers.run(stop).await }
+    });
+    running.notified().await;
+    bench.ask_in(Some("account-b"), "b1", Duration::ZERO).await;
+    running.notified().await;
+    assert_eq!(
+        handler.attempts.load(Ordering::SeqCst),
+        2,
+        "both workers are busy, one for each account"
+    );
+    let leased: Vec<_> = bench
+        .jobs()
+        .await
+        .into_iter()
+        .filter(|(_, status, _)| status == "leased")
+        .collect();
+    assert_eq!(
+        leased.iter().map(|(key, ..)| key.as_str()).collect::<Vec<_>>(),
+        ["a1", "b1"]
+    );
+    stop.cancel();
+    run.await.unwrap();
 }

@@ -249,6 +249,7 @@ impl Linking {
         let job = NewJob {
             kind: GRANT_REFRESH,
             key: &job_key,
+            lane: None,
             due_at: now + KEEP_ALIVE,
             traceparent: None,
         };

@@ -104,6 +104,7 @@ impl Linking {
                     let job = NewJob {
                         kind: GRANT_REFRESH,
                         key: &key,
+                        lane: None,
                         due_at: now,
                         traceparent: None,
                     };

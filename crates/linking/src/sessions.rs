@@ -110,6 +110,7 @@ impl Linking {
                     let expiry = NewJob {
                         kind: SESSION_EXPIRY,
                         key: &key,
+                        lane: None,
                         due_at: expires_at,
                         traceparent: None,
                     };

@@ -107,6 +107,7 @@ pub async fn take(
     let job = NewJob {
         kind: MERGE,
         key: &merge_key(inbox_id, link_id),
+        lane: None,
         due_at: ids.clock().now(),
         traceparent,
     };

@@ -158,6 +158,8 @@ diesel::table! {
         kind -> Text,
         /// What it is about, such as a file's id; the handler reads everything else again.
         key -> Text,
+        /// Whose trouble it shares, such as a Zoom account's: one lane never takes all workers of a kind.
+        lane -> Nullable<Text>,
         /// queued: waits for its due time; leased: a worker holds it; quarantined: spent, waits for an operator.
         status -> Text,
         /// Asked for once more while leased, so it is queued again when it finishes.

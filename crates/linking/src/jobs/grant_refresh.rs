@@ -219,6 +219,7 @@ impl Handler for GrantRefresh {
     fn policy(&self) -> Policy {
         Policy {
             concurrency: 8,
+            lane_concurrency: None,
             lease: Duration::from_secs(60),
             timeout: Duration::from_secs(50),
             backoff: Backoff {

@@ -67,6 +67,7 @@ impl Handler for SessionExpiry {
     fn policy(&self) -> Policy {
         Policy {
             concurrency: 2,
+            lane_concurrency: None,
             lease: Duration::from_secs(30),
             timeout: Duration::from_secs(20),
             backoff: Backoff {

@@ -41,6 +41,8 @@ impl Handler for Fetch {
     fn policy(&self) -> Policy {
         Policy {
             concurrency: 4,
+            // One account whose downloads hang leaves room for the others.
+            lane_concurrency: Some(2),
             lease: Duration::from_secs(60),
             timeout: Duration::from_hours(6),
             backoff: Backoff {
@@ -82,6 +84,7 @@ impl Handler for Fetch {
         let job = NewJob {
             kind: SETTLE,
             key: &file.recording_id().to_string(),
+            lane: None,
             due_at: now,
             traceparent: lease.traceparent(),
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domicile_kernel::state::{FileStatus, RecordingStatus};
-use domicile_kernel::{FileId, LinkId, RecordingId, Timestamp, ZoomFileId};
+use domicile_kernel::{FileId, LinkId, RecordingId, Timestamp, ZoomAccountId, ZoomFileId};
 use domicile_leases::{Backoff, Finished, Handler, JobError, JobKind, Lease, NewJob, Policy, enqueue};
 use domicile_store::Conn;
 use domicile_telemetry::current_traceparent;
@@ -30,6 +30,7 @@ impl Handler for Merge {
     fn policy(&self) -> Policy {
         Policy {
             concurrency: 4,
+            lane_concurrency: None,
             lease: Duration::from_secs(30),
             timeout: Duration::from_secs(60),
             backoff: Backoff {
@@ -125,6 +126,7 @@ impl Shared {
         let mut known = BTreeMap::new();
         let mut taking = Taking {
             shared: self,
+            account: &link.zoom_account_id,
             traceparent: incoming.traceparent.as_deref(),
             recording: row.id(),
             key,
@@ -158,6 +160,7 @@ impl Shared {
 /// The files of one recording while an event is being taken over.
 struct Taking<'a> {
     shared: &'a Shared,
+    account: &'a ZoomAccountId,
     traceparent: Option<&'a str>,
     recording: RecordingId,
     key: &'a DataKey,
@@ -198,6 +201,7 @@ impl Taking<'_> {
         let job = NewJob {
             kind: FETCH,
             key: &id.to_string(),
+            lane: Some(self.account.as_str()),
             due_at: self.now,
             traceparent: self.traceparent,
         };

@@ -30,6 +30,7 @@ impl Handler for Settle {
     fn policy(&self) -> Policy {
         Policy {
             concurrency: 2,
+            lane_concurrency: None,
             lease: Duration::from_secs(30),
             timeout: Duration::from_secs(60),
             backoff: Backoff {

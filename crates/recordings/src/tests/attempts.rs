@@ -248,6 +248,7 @@ async fn a_redriven_file_waits_again_and_is_not_cleared_away_while_it_is_fetched
         let job = NewJob {
             kind: SETTLE,
             key: &recording,
+            lane: None,
             due_at: now,
             traceparent: None,
         };
@@ -373,6 +374,7 @@ impl Handler for Checking {
     fn policy(&self) -> Policy {
         Policy {
             concurrency: 1,
+            lane_concurrency: None,
             lease: Duration::from_mins(1),
             timeout: Duration::from_mins(1),
             backoff: Backoff {
@@ -404,6 +406,7 @@ async fn a_lease_is_checked_without_being_ended() {
     let job = NewJob {
         kind: checking.kind(),
         key: "one",
+        lane: None,
         due_at: room.ids.clock().now(),
         traceparent: None,
     };
