@@ -3,22 +3,22 @@
 use bytes::Bytes;
 use domicile_kernel::Secret;
 use domicile_zoom::signature;
-use domicile_zoomsim::{FileKind, FileSelection};
+use domicile_zoomsim::FileKind;
 use http::{Method, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::harness::browser::{Answer, call};
+use crate::harness::eventually;
 use crate::harness::world::{ALICE, OLD_WEBHOOK_SECRET, WEBHOOK_SECRET, World};
-use crate::harness::{PATIENCE, eventually};
 
 #[expect(clippy::disallowed_methods, reason = "the region runs on the real clock")]
-fn now() -> i64 {
+pub fn now() -> i64 {
     chrono::Utc::now().timestamp()
 }
 
 /// A request to the events endpoint, signed for this time with this secret.
-fn signed(world: &World, secret: &str, timestamp: i64, body: &[u8]) -> http::request::Builder {
+pub fn signed(world: &World, secret: &str, timestamp: i64, body: &[u8]) -> http::request::Builder {
     Request::post(world.public_url.join("/zoom/events").unwrap().as_str())
         .header("content-type", "application/json; charset=utf-8")
         .header("x-zm-request-timestamp", timestamp.to_string())
@@ -167,19 +167,7 @@ async fn bad_neighbours_do_not_hold_up_a_good_event() {
         post_signed(&world, body.to_string().into_bytes()).await.status,
         200
     );
-    let uuid = world.recording(&user, &[(FileKind::Chat, 300)]);
-    world
-        .zoom
-        .sim()
-        .finish_recording(&uuid, &FileSelection::default())
-        .await
-        .unwrap();
-    let told = |events: &[domicile_testkit::app::ReceivedEvent]| {
-        events
-            .iter()
-            .any(|event| event.event()["type"] == "recording.stored")
-    };
-    world.app.wait_for_events(PATIENCE, told).await.unwrap();
+    world.stored_recording(&user, &[(FileKind::Chat, 300)]).await;
     let client = world.db.client().await;
     let quarantined = "SELECT count(*) FROM jobs WHERE kind = 'recording.merge' AND status = 'quarantined'";
     assert_eq!(

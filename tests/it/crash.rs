@@ -1,13 +1,13 @@
 //! The real binary, killed and stopped.
 
-use domicile_zoomsim::{FaultKind, FileKind, FileSelection, NewFault, Target};
+use domicile_zoomsim::{FaultKind, FileKind, NewFault, Target};
 use http::Method;
 use nix::sys::signal::Signal;
 
 use crate::harness::browser::{Browser, call};
+use crate::harness::eventually;
 use crate::harness::process::Process;
 use crate::harness::world::{ALICE, World};
-use crate::harness::{PATIENCE, eventually};
 
 /// A world whose region is the real binary.
 async fn world_with(role: &str) -> (World, Process) {
@@ -33,6 +33,14 @@ async fn job_states(world: &World, kind: &str) -> Vec<String> {
     let sql = "SELECT status FROM jobs WHERE kind = $1";
     let rows = world.db.client().await.query(sql, &[&kind]).await.unwrap();
     rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// Waits until Zoom has begun to answer badly: before that, a kill would leave the fault for the next process.
+async fn the_fault_strikes(world: &World) {
+    eventually("the fault", async || {
+        world.zoom.sim().faults().is_empty().then_some(())
+    })
+    .await;
 }
 
 /// INV-4, seen from the database, while a download hangs for longer than this waits: a transaction around it would never end.
@@ -62,17 +70,9 @@ async fn killed_between_the_200_and_the_stored_recording_it_still_arrives_once()
         .sim()
         .order_fault(NewFault::once(Target::Media, stall))
         .unwrap();
-    let sent = world
-        .zoom
-        .sim()
-        .finish_recording(&uuid, &FileSelection::default())
-        .await
-        .unwrap();
-    assert_eq!(sent.len(), 1);
-    eventually("the start of the download", async || {
-        (job_states(&world, "recording.fetch").await == ["leased"]).then_some(())
-    })
-    .await;
+    world.finish(&uuid).await;
+    the_fault_strikes(&world).await;
+    assert_eq!(job_states(&world, "recording.fetch").await, ["leased"]);
     process.signal(Signal::SIGKILL);
     process.ended().await;
 
@@ -80,12 +80,7 @@ async fn killed_between_the_200_and_the_stored_recording_it_still_arrives_once()
     let expire = "UPDATE jobs SET lease_expires_at = '2000-01-01' WHERE status = 'leased'";
     world.db.client().await.execute(expire, &[]).await.unwrap();
     let _second = Process::start(&world.environment, "run");
-    let stored = |events: &[domicile_testkit::app::ReceivedEvent]| {
-        events
-            .iter()
-            .any(|event| event.event()["type"] == "recording.stored")
-    };
-    let events = world.app.wait_for_events(PATIENCE, stored).await.unwrap();
+    let events = world.told("recording.stored").await;
     let count = events
         .iter()
         .filter(|event| event.event()["type"] == "recording.stored")
@@ -112,16 +107,9 @@ async fn sigterm_answers_the_request_in_flight_and_gives_the_running_job_back() 
         .sim()
         .order_fault(NewFault::once(Target::Media, stall))
         .unwrap();
-    world
-        .zoom
-        .sim()
-        .finish_recording(&uuid, &FileSelection::default())
-        .await
-        .unwrap();
-    eventually("the start of the download", async || {
-        (job_states(&world, "recording.fetch").await == ["leased"]).then_some(())
-    })
-    .await;
+    world.finish(&uuid).await;
+    the_fault_strikes(&world).await;
+    assert_eq!(job_states(&world, "recording.fetch").await, ["leased"]);
     no_transaction_is_open(&world).await;
     // A confirmation that Zoom answers late is under way when the stop comes.
     let connect_url = world.connect_url("user:77").await;
@@ -166,19 +154,7 @@ async fn serve_and_work_do_together_what_run_does_alone() {
     let work = Process::start(&environment, "work");
     let user = world.zoom_user();
     world.link(ALICE, &user).await;
-    let uuid = world.recording(&user, &[(FileKind::Chat, 400)]);
-    world
-        .zoom
-        .sim()
-        .finish_recording(&uuid, &FileSelection::default())
-        .await
-        .unwrap();
-    let stored = |events: &[domicile_testkit::app::ReceivedEvent]| {
-        events
-            .iter()
-            .any(|event| event.event()["type"] == "recording.stored")
-    };
-    world.app.wait_for_events(PATIENCE, stored).await.unwrap();
+    world.stored_recording(&user, &[(FileKind::Chat, 400)]).await;
     for mut process in [serve, work] {
         process.signal(Signal::SIGTERM);
         assert!(process.ended().await.success());

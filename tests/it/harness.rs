@@ -1,7 +1,9 @@
 //! A region with everything around it.
 
 pub mod browser;
+pub mod detector;
 pub mod process;
+pub mod wire;
 pub mod world;
 
 use std::time::Duration;

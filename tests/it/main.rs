@@ -13,4 +13,7 @@ mod bad_input;
 mod crash;
 mod linking;
 mod main_path;
+mod openapi;
+mod plans;
+mod secrets;
 mod startup;

@@ -5,15 +5,8 @@ use http::Method;
 use sha2::{Digest, Sha256};
 use standardwebhooks::Webhook;
 
-use crate::harness::world::{ALICE, EVENTS_SECRET, World};
+use crate::harness::world::{ALICE, EVENTS_SECRET, World, types};
 use crate::harness::{PATIENCE, eventually};
-
-fn types(events: &[domicile_testkit::app::ReceivedEvent]) -> Vec<String> {
-    events
-        .iter()
-        .map(|event| event.event()["type"].as_str().unwrap().to_owned())
-        .collect()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recording_goes_from_zoom_to_the_regions_storage_and_the_app_is_told() {
@@ -30,21 +23,9 @@ async fn a_recording_goes_from_zoom_to_the_regions_storage_and_the_app_is_told()
         (FileKind::Timeline, 400),
     ];
     let uuid = world.recording(&user, &files);
-    let sent = world
-        .zoom
-        .sim()
-        .finish_recording(&uuid, &FileSelection::default())
-        .await
-        .unwrap();
-    assert_eq!(sent.len(), 1);
+    world.finish(&uuid).await;
 
-    let events = world
-        .app
-        .wait_for_events(PATIENCE, |events| {
-            types(events).contains(&"recording.stored".to_owned())
-        })
-        .await;
-    let events = events.unwrap_or_else(|events| panic!("{:?}", types(&events)));
+    let events = world.told("recording.stored").await;
     assert_eq!(
         types(&events),
         ["link.active", "recording.stored"],
@@ -145,14 +126,8 @@ async fn a_second_delivery_of_the_same_webhook_changes_nothing() {
         FaultKind::DuplicateDelivery { fresh_urls: false },
     );
     world.zoom.sim().order_fault(twice).unwrap();
-    world
-        .zoom
-        .sim()
-        .finish_recording(&uuid, &FileSelection::default())
-        .await
-        .unwrap();
-    let told = |events: &[_]| types(events).contains(&"recording.stored".to_owned());
-    world.app.wait_for_events(PATIENCE, told).await.unwrap();
+    world.finish(&uuid).await;
+    world.told("recording.stored").await;
     let before = world.api(Method::GET, "/v1/recordings", None).await.json();
     let log = world.zoom.sim().webhook_log();
     let rows = world.inbox().await;
@@ -180,12 +155,7 @@ async fn a_transcript_that_comes_later_joins_its_recording() {
     let user = world.zoom_user();
     world.link(ALICE, &user).await;
     let uuid = world.recording(&user, &[(FileKind::M4a, 50_000), (FileKind::Transcript, 700)]);
-    world
-        .zoom
-        .sim()
-        .finish_recording(&uuid, &FileSelection::default())
-        .await
-        .unwrap();
+    world.finish(&uuid).await;
     let stored = |n: usize| {
         move |events: &[_]| {
             types(events)
@@ -220,14 +190,8 @@ async fn an_app_that_is_down_is_told_later_and_in_order() {
     let user = world.zoom_user();
     world.link(ALICE, &user).await;
     let uuid = world.recording(&user, &[(FileKind::Chat, 500)]);
-    world
-        .zoom
-        .sim()
-        .finish_recording(&uuid, &FileSelection::default())
-        .await
-        .unwrap();
-    let told = |events: &[_]| types(events).contains(&"recording.stored".to_owned());
-    let events = world.app.wait_for_events(PATIENCE, told).await.unwrap();
+    world.finish(&uuid).await;
+    let events = world.told("recording.stored").await;
     assert_eq!(types(&events), ["link.active", "recording.stored"]);
     assert_eq!(world.app.failed(), 1);
 }
@@ -249,14 +213,8 @@ async fn a_file_that_zoom_serves_badly_is_fetched_again_until_it_is_right() {
             },
         ))
         .unwrap();
-    world
-        .zoom
-        .sim()
-        .finish_recording(&uuid, &FileSelection::default())
-        .await
-        .unwrap();
-    let told = |events: &[_]| types(events).contains(&"recording.stored".to_owned());
-    let events = world.app.wait_for_events(PATIENCE, told).await.unwrap();
+    world.finish(&uuid).await;
+    let events = world.told("recording.stored").await;
     let served = world.zoom.sim().digests(&uuid).await.unwrap();
     let file = &events.last().unwrap().event()["data"]["recording"]["files"][0];
     assert_eq!(file["sha256"], served[0].sha256.as_str());
@@ -267,15 +225,7 @@ async fn after_the_story_no_job_is_left_and_every_secret_column_is_empty() {
     let world = World::start().await;
     let user = world.zoom_user();
     world.link(ALICE, &user).await;
-    let uuid = world.recording(&user, &[(FileKind::Chat, 500)]);
-    world
-        .zoom
-        .sim()
-        .finish_recording(&uuid, &FileSelection::default())
-        .await
-        .unwrap();
-    let told = |events: &[_]| types(events).contains(&"recording.stored".to_owned());
-    world.app.wait_for_events(PATIENCE, told).await.unwrap();
+    world.stored_recording(&user, &[(FileKind::Chat, 500)]).await;
     let client = world.db.client().await;
     // What stays is planned for later: the session's expiry and the grant's keep-alive.
     let left = "SELECT count(*) FROM jobs WHERE kind NOT IN ('connect_session.expire', 'grant.refresh')";

@@ -145,6 +145,9 @@ pub(crate) struct Taker {
     pub(crate) full_lanes: Vec<String>,
 }
 
+/// Id, key, attempts, lane and trace.
+type LeasedRow = (Uuid, String, i32, Option<String>, Option<String>);
+
 /// Takes up to `limit` due jobs, oldest due first, passing over those that others are taking.
 pub(crate) async fn acquire(
     conn: &mut Conn,
@@ -168,19 +171,18 @@ pub(crate) async fn acquire(
     if due.is_empty() {
         return Ok(Vec::new());
     }
-    let rows: Vec<(Uuid, String, i32, Option<String>, Option<String>)> =
-        diesel::update(jobs::table.filter(jobs::id.eq_any(due)))
-            .set((
-                jobs::status.eq(LEASED),
-                jobs::attempts.eq(jobs::attempts + 1),
-                jobs::lease_owner.eq(taker.worker.as_uuid()),
-                jobs::lease_token.eq(taker.token.as_uuid()),
-                jobs::lease_expires_at.eq(expiry(now, taker.lease)),
-                jobs::updated_at.eq(now),
-            ))
-            .returning((jobs::id, jobs::key, jobs::attempts, jobs::lane, jobs::traceparent))
-            .get_results(conn)
-            .await?;
+    let rows: Vec<LeasedRow> = diesel::update(jobs::table.filter(jobs::id.eq_any(due)))
+        .set((
+            jobs::status.eq(LEASED),
+            jobs::attempts.eq(jobs::attempts + 1),
+            jobs::lease_owner.eq(taker.worker.as_uuid()),
+            jobs::lease_token.eq(taker.token.as_uuid()),
+            jobs::lease_expires_at.eq(expiry(now, taker.lease)),
+            jobs::updated_at.eq(now),
+        ))
+        .returning((jobs::id, jobs::key, jobs::attempts, jobs::lane, jobs::traceparent))
+        .get_results(conn)
+        .await?;
     Ok(rows
         .into_iter()
         .map(|(id, key, attempt, lane, traceparent)| Lease {

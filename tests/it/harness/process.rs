@@ -1,7 +1,8 @@
 //! The real binary, in a process of its own.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use nix::sys::signal::{Signal, kill};
@@ -50,6 +51,18 @@ impl Process {
             command(environment, &[role])
                 .stdout(log)
                 .stderr(Stdio::inherit())
+                .spawn()
+                .unwrap(),
+        )
+    }
+
+    /// The same, with all that it says in this file.
+    pub fn start_logged(environment: &BTreeMap<String, String>, role: &str, log: &Path) -> Self {
+        let log = File::create(log).unwrap();
+        Self(
+            command(environment, &[role])
+                .stdout(log.try_clone().unwrap())
+                .stderr(log)
                 .spawn()
                 .unwrap(),
         )

@@ -12,11 +12,11 @@ use domicile::settings::{Environment, Settings};
 use domicile_egress::Client;
 use domicile_kernel::{RegionId, Secret};
 use domicile_telemetry::{LogFormat, Telemetry, TelemetrySettings};
-use domicile_testkit::app::{AppApi, ReceivingApp, ReceivingAppHandle, ReceivingAppSettings};
+use domicile_testkit::app::{AppApi, ReceivedEvent, ReceivingApp, ReceivingAppHandle, ReceivingAppSettings};
 use domicile_testkit::db::TestDb;
 use domicile_zoomsim::{
-    ConsentOrder, Decision, FileKind, NewApp, NewFile, NewMeeting, NewRecording, NewSubscription, NewUser,
-    User, Zoomsim, ZoomsimSettings,
+    ConsentOrder, Decision, FileKind, FileSelection, NewApp, NewFile, NewMeeting, NewRecording,
+    NewSubscription, NewUser, User, Zoomsim, ZoomsimSettings,
 };
 use http::{Method, Request};
 use serde_json::{Value, json};
@@ -25,6 +25,7 @@ use tempfile::TempDir;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
 
+use super::PATIENCE;
 use super::browser::{Answer, Browser, call, client};
 
 pub const API_KEY: &str = "the-apps-own-key";
@@ -32,6 +33,8 @@ pub const WEBHOOK_SECRET: &str = "the-subscriptions-secret-token";
 pub const OLD_WEBHOOK_SECRET: &str = "the-secret-token-before";
 pub const EVENTS_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 pub const CLIENT_ID: &str = "client-of-eu";
+pub const CLIENT_SECRET: &str = "the-client-secret";
+pub const VAULT_KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
 pub const ALICE: &str = "user:1001";
 pub const BOB: &str = "user:1002";
 
@@ -94,7 +97,7 @@ impl World {
             ("DOMICILE_HTTP_OPS_LISTEN", address(&sockets.ops)),
             ("DOMICILE_DATABASE_URL", db.url().expose().clone()),
             ("DOMICILE_ZOOM_CLIENT_ID", CLIENT_ID.to_owned()),
-            ("DOMICILE_ZOOM_CLIENT_SECRET", "the-client-secret".to_owned()),
+            ("DOMICILE_ZOOM_CLIENT_SECRET", CLIENT_SECRET.to_owned()),
             (
                 "DOMICILE_ZOOM_WEBHOOK_SECRETS",
                 format!("{WEBHOOK_SECRET},{OLD_WEBHOOK_SECRET}"),
@@ -102,10 +105,7 @@ impl World {
             ("DOMICILE_ZOOM_OAUTH_URL", zoom.oauth_url().to_string()),
             ("DOMICILE_ZOOM_API_URL", zoom.api_url().to_string()),
             ("DOMICILE_ZOOM_HOSTS", format!("{zoom_host},api-us.localhost")),
-            (
-                "DOMICILE_VAULT_KEYS",
-                "k1:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=".to_owned(),
-            ),
+            ("DOMICILE_VAULT_KEYS", format!("k1:{VAULT_KEY}")),
             (
                 "DOMICILE_OBJECTS_URL",
                 Url::from_directory_path(storage.path()).unwrap().to_string(),
@@ -163,7 +163,7 @@ impl World {
         let events_url = self.public_url.join("/zoom/events").unwrap();
         let app = NewApp {
             client_id: Some(CLIENT_ID.to_owned()),
-            client_secret: Some("the-client-secret".to_owned()),
+            client_secret: Some(CLIENT_SECRET.to_owned()),
             redirect_uris: vec![self.public_url.join("/oauth/callback").unwrap().to_string()],
             subscriptions: vec![NewSubscription::new(events_url, WEBHOOK_SECRET)],
             ..NewApp::default()
@@ -265,12 +265,46 @@ impl World {
         self.zoom.sim().create_recording(new).unwrap().uuid
     }
 
+    /// A recording of one user is finished and announced, and the app is told of it; gives the meeting's uuid.
+    pub async fn stored_recording(&self, user: &User, files: &[(FileKind, u64)]) -> String {
+        let uuid = self.recording(user, files);
+        self.finish(&uuid).await;
+        self.told("recording.stored").await;
+        uuid
+    }
+
+    /// Zoom has processed the recording and sends `recording.completed`.
+    pub async fn finish(&self, uuid: &str) {
+        let sent = self
+            .zoom
+            .sim()
+            .finish_recording(uuid, &FileSelection::default())
+            .await
+            .unwrap();
+        assert!(!sent.is_empty(), "Zoom told nobody");
+    }
+
+    /// Waits until the app has an event of this type; gives all that it has.
+    pub async fn told(&self, event_type: &str) -> Vec<ReceivedEvent> {
+        let told = |events: &[ReceivedEvent]| types(events).iter().any(|known| known == event_type);
+        let events = self.app.wait_for_events(PATIENCE, told).await;
+        events.unwrap_or_else(|events| panic!("no {event_type} among {:?}", types(&events)))
+    }
+
     /// How many rows the inbox has with this status and reason.
     pub async fn inbox(&self) -> Vec<(String, Option<String>)> {
         let sql = "SELECT status, reason FROM inbox ORDER BY received_at, id";
         let rows = self.db.client().await.query(sql, &[]).await.unwrap();
         rows.iter().map(|row| (row.get(0), row.get(1))).collect()
     }
+}
+
+/// The types of events, in the order in which the app got them.
+pub fn types(events: &[ReceivedEvent]) -> Vec<String> {
+    events
+        .iter()
+        .map(|event| event.event()["type"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// The ticket in the URL with which a browser comes to the app.

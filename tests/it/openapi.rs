@@ -1,0 +1,603 @@
+//! The App API's document, the region that it describes, and the table of problems say the same.
+
+mod document;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use bytes::Bytes;
+use domicile_kernel::state::{FileStatus, LinkStatus, RecordingStatus, TextState};
+use domicile_zoomsim::FileKind;
+use http::{Method, Request};
+use serde_json::{Value, json};
+
+use self::document::{Document, SOURCE};
+use crate::harness::browser::{Answer, Browser, call};
+use crate::harness::world::{ALICE, API_KEY, BOB, World};
+
+const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
+
+/// Where resources of the app listener are configured, and by what the roof calls it.
+const ROUTES: [(&str, &str); 4] = [
+    (
+        "domicile_linking::routes::configure_app",
+        include_str!("../../crates/linking/src/routes/app.rs"),
+    ),
+    (
+        "domicile_recordings::routes::configure",
+        include_str!("../../crates/recordings/src/routes.rs"),
+    ),
+    (
+        "domicile_delivery::routes::configure",
+        include_str!("../../crates/delivery/src/routes.rs"),
+    ),
+    (
+        "openapi::configure",
+        include_str!("../../crates/domicile/src/routes/openapi.rs"),
+    ),
+];
+
+/// The one list of URLs.
+const ROOF: &str = include_str!("../../crates/domicile/src/routes.rs");
+
+/// The methods and paths that a source configures.
+fn configured(source: &str) -> BTreeSet<String> {
+    let methods = ["get", "head", "post", "put", "patch", "delete"];
+    let resources = source.split("web::resource(").skip(1).flat_map(|rest| {
+        let path = rest.split('"').nth(1).unwrap();
+        // A resource ends where the next one begins or the function ends.
+        let resource = rest.split("\n}").next().unwrap();
+        let present = methods
+            .into_iter()
+            .filter(move |it| resource.contains(&format!("web::{it}()")));
+        present.map(move |method| format!("{} {path}", method.to_uppercase()))
+    });
+    resources.collect()
+}
+
+#[test]
+fn the_document_describes_exactly_what_the_sources_configure() {
+    let app = ROOF
+        .split("pub fn app(")
+        .nth(1)
+        .unwrap()
+        .split("\n}")
+        .next()
+        .unwrap();
+    let called: Vec<_> = app
+        .split(".configure(")
+        .skip(1)
+        .map(|rest| rest.split(')').next().unwrap())
+        .collect();
+    let known = ROUTES.map(|(name, _)| name);
+    let known = [&["extract::configure"], &known[..]].concat();
+    assert_eq!(
+        called, known,
+        "the app listener has routes that this test does not read"
+    );
+    for (name, source) in [("app", app)].into_iter().chain(ROUTES) {
+        for other in ["web::scope(", ".route(\"", "web::to("] {
+            assert!(
+                !source.contains(other),
+                "{name} uses {other}, which this test does not read"
+            );
+        }
+    }
+    let configured: BTreeSet<_> = ROUTES.iter().flat_map(|(_, source)| configured(source)).collect();
+    assert!(configured.len() > 10, "{configured:?}");
+    let document = Document::read();
+    let described: BTreeSet<_> = document
+        .operations()
+        .iter()
+        .map(document::Operation::name)
+        .collect();
+    assert_eq!(described, configured);
+}
+
+async fn send(world: &World, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(world.app_url.join(path).unwrap().as_str());
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    call(&world.client, request.body(Bytes::from(body.to_owned())).unwrap()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_described_request_is_answered_and_asks_for_a_key_and_no_other_is() {
+    let world = World::start().await;
+    let document = Document::read();
+    let mut methods = BTreeMap::<&str, BTreeSet<String>>::new();
+    for operation in document.operations() {
+        let path = operation
+            .place
+            .replace("{id}", NOBODY)
+            .replace("{file_id}", NOBODY);
+        let answer = send(&world, operation.method.clone(), &path, &[], "").await;
+        document.assert_describes(&operation.method, operation.place, &answer);
+        let expected = if operation.needs_key() { 401 } else { 200 };
+        assert_eq!(answer.status, expected, "{}", operation.name());
+        methods
+            .entry(operation.place)
+            .or_default()
+            .insert(operation.method.to_string());
+    }
+    for (place, described) in methods {
+        let path = place.replace("{id}", NOBODY).replace("{file_id}", NOBODY);
+        for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] {
+            if described.contains(method) {
+                continue;
+            }
+            let answer = send(&world, method.parse().unwrap(), &path, &[], "").await;
+            assert_eq!(answer.status, 405, "{method} {place}");
+            let allow = answer.headers["allow"].to_str().unwrap();
+            let allowed: BTreeSet<_> = allow.split(',').map(|it| it.trim().to_owned()).collect();
+            assert_eq!(allowed, described, "{method} {place}");
+        }
+    }
+    for path in ["/", "/v1", "/v1/nothing", "/v1/openapi.yaml", "/v1/links/a/b"] {
+        let answer = send(&world, Method::GET, path, &[], "").await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.problem().as_str()),
+            (404, "not_found"),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_is_served_as_it_is_and_not_twice() {
+    let world = World::start().await;
+    let document = Document::read();
+    let read = async |headers: &[(&str, &str)]| {
+        let answer = send(&world, Method::GET, "/v1/openapi.json", headers, "").await;
+        document.assert_describes(&Method::GET, "/v1/openapi.json", &answer);
+        answer
+    };
+    let answer = read(&[]).await;
+    assert_eq!((answer.status.as_u16(), answer.text().as_str()), (200, SOURCE));
+    let tag = answer.headers["etag"].to_str().unwrap();
+    let weak = format!("\"other\", W/{tag}");
+    for held in [tag, "*", &weak] {
+        assert_eq!(read(&[("if-none-match", held)]).await.status, 304, "{held}");
+    }
+    assert_eq!(read(&[("if-none-match", "\"other\"")]).await.status, 200);
+}
+
+/// Talks to a region and holds each answer against the document.
+struct Reader<'a> {
+    world: &'a World,
+    document: &'a Document,
+    /// The operations and statuses that were seen.
+    seen: BTreeSet<(String, u16)>,
+}
+
+impl Reader<'_> {
+    async fn send(
+        &mut self,
+        method: Method,
+        (template, path): (&str, &str),
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let key = format!("Bearer {API_KEY}");
+        let headers = [&[("authorization", key.as_str())], headers].concat();
+        let answer = send(self.world, method.clone(), path, &headers, body).await;
+        self.document.assert_describes(&method, template, &answer);
+        let operation = self.document.operation(&method, template);
+        self.seen
+            .insert((operation.id().to_owned(), answer.status.as_u16()));
+        answer
+    }
+
+    async fn get(&mut self, template: &str, path: &str) -> Value {
+        let answer = self.send(Method::GET, (template, path), &[], "").await;
+        answer.json()
+    }
+
+    /// Asserts what the problem is.
+    async fn problem(&mut self, template: &str, path: &str, problem: &str) {
+        let answer = self.send(Method::GET, (template, path), &[], "").await;
+        assert_eq!(answer.problem(), problem, "{path}");
+    }
+
+    /// A request with a body as the document describes it; gives the problem's id, nothing for success.
+    async fn post(&mut self, path: &str, body: &Value) -> (Answer, Option<String>) {
+        let operation = self.document.operation(&Method::POST, path);
+        let schema = &operation.value["requestBody"]["content"]["application/json"]["schema"];
+        self.document.assert_fits(path, schema, body);
+        let json = [("content-type", "application/json")];
+        let answer = self
+            .send(Method::POST, (path, path), &json, &body.to_string())
+            .await;
+        let problem = (!answer.status.is_success()).then(|| answer.problem());
+        (answer, problem)
+    }
+}
+
+const SESSIONS: &str = "/v1/connect-sessions";
+const CONFIRM: &str = "/v1/connect-sessions/confirm";
+const CONTENT: &str = "/v1/recordings/{id}/files/{file_id}/content";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_region_answers_and_delivers_is_what_the_document_describes() {
+    let world = World::start().await;
+    let document = Document::read();
+    let mut reader = Reader {
+        world: &world,
+        document: &document,
+        seen: BTreeSet::new(),
+    };
+    let user = world.zoom_user();
+    linking(&mut reader, &user).await;
+    world
+        .stored_recording(&user, &[(FileKind::Chat, 900), (FileKind::Timeline, 400)])
+        .await;
+    recordings(&mut reader).await;
+    events(&mut reader).await;
+    reader.get("/v1/openapi.json", "/v1/openapi.json").await;
+
+    let described = document.operations();
+    let successes = described.iter().flat_map(|operation| {
+        let statuses = operation.value["responses"].as_object().unwrap().keys();
+        let successes = statuses
+            .map(|it| it.parse::<u16>().unwrap())
+            .filter(|it| *it < 300);
+        successes.map(|status| (operation.id().to_owned(), status))
+    });
+    let unseen: Vec<_> = successes.filter(|it| !reader.seen.contains(it)).collect();
+    assert!(unseen.is_empty(), "no answer was held against {unseen:?}");
+}
+
+async fn linking(reader: &mut Reader<'_>, user: &domicile_zoomsim::User) {
+    let world = reader.world;
+    let wish = |subject: &str| json!({ "subject": subject, "return_url": world.app.return_url() });
+    let (session, _) = reader.post(SESSIONS, &wish(ALICE)).await;
+    assert_eq!(session.status, 201);
+    let elsewhere = json!({ "subject": ALICE, "return_url": "https://evil.example/" });
+    assert_eq!(
+        reader.post(SESSIONS, &elsewhere).await.1.as_deref(),
+        Some("validation_failed")
+    );
+    let (json, large) = (("content-type", "application/json"), "x".repeat(64 * 1024 + 1));
+    for (headers, body, problem) in [
+        (&[json][..], "{", "malformed_request"),
+        (&[("content-type", "text/plain")], "{}", "unsupported_media_type"),
+        (&[json], &large, "payload_too_large"),
+        (
+            &[json],
+            "{\"subject\":\"1001\",\"colour\":\"red\"}",
+            "validation_failed",
+        ),
+        (&[("authorization", "Bearer x"), json], "{}", "malformed_request"),
+    ] {
+        for path in [SESSIONS, CONFIRM] {
+            let answer = reader.send(Method::POST, (path, path), headers, body).await;
+            assert_eq!(answer.problem(), problem, "{path} {}", answer.text());
+        }
+    }
+
+    let ticket_of = async |subject: &str| {
+        let connect_url = world.connect_url(subject).await;
+        world.ticket(&mut Browser::new(), &connect_url, user).await
+    };
+    let confirmation = |ticket: &str, subject: &str| json!({ "ticket": ticket, "subject": subject });
+    let (first, second, third) = (
+        ticket_of(ALICE).await,
+        ticket_of(ALICE).await,
+        ticket_of(BOB).await,
+    );
+    for (ticket, subject, problem) in [
+        ("eu.unknown", ALICE, Some("ticket_invalid")),
+        (&first, BOB, Some("subject_mismatch")),
+        (&second, ALICE, None),
+        (&second, ALICE, Some("gone")),
+        (&third, BOB, Some("link_exists")),
+    ] {
+        let (answer, found) = reader.post(CONFIRM, &confirmation(ticket, subject)).await;
+        assert_eq!(found.as_deref(), problem, "{}", answer.text());
+    }
+    let links = reader
+        .get("/v1/links", &format!("/v1/links?subject={ALICE}&limit=1"))
+        .await;
+    assert_eq!(links["data"].as_array().unwrap().len(), 1);
+    let id = links["data"][0]["id"].as_str().unwrap();
+    assert_eq!(
+        reader.get("/v1/links/{id}", &format!("/v1/links/{id}")).await,
+        links["data"][0]
+    );
+    reader
+        .problem("/v1/links/{id}", "/v1/links/no-uuid", "not_found")
+        .await;
+    for query in ["subject=1001", "limit=0", "limit=201", "cursor=nonsense"] {
+        reader
+            .problem("/v1/links", &format!("/v1/links?{query}"), "validation_failed")
+            .await;
+    }
+}
+
+async fn recordings(reader: &mut Reader<'_>) {
+    let list = reader.get("/v1/recordings", "/v1/recordings").await;
+    let recording = &list["data"][0];
+    assert_eq!(recording["status"], "stored");
+    let path = format!("/v1/recordings/{}", recording["id"].as_str().unwrap());
+    assert_eq!(&reader.get("/v1/recordings/{id}", &path).await, recording);
+    reader
+        .problem("/v1/recordings", "/v1/recordings?limit=many", "validation_failed")
+        .await;
+    let nobody = format!("/v1/recordings/{NOBODY}");
+    reader.problem("/v1/recordings/{id}", &nobody, "not_found").await;
+    reader
+        .problem(CONTENT, &format!("{path}/files/{NOBODY}/content"), "not_found")
+        .await;
+
+    let file = &recording["files"][0];
+    let url = file["content_url"].as_str().unwrap();
+    let tag = format!("\"{}\"", file["sha256"].as_str().unwrap());
+    for method in [Method::GET, Method::HEAD] {
+        for (headers, status) in [
+            (&[][..], 200),
+            (&[("range", "bytes=1-3")], 206),
+            (&[("range", "bytes=1-3"), ("if-range", tag.as_str())], 206),
+            (&[("range", "bytes=1-3"), ("if-range", "\"other\"")], 200),
+            (&[("range", "bytes=1-3,5-6")], 200),
+            (&[("if-none-match", tag.as_str())], 304),
+            (&[("range", "bytes=1000000-")], 416),
+        ] {
+            let answer = reader.send(method.clone(), (CONTENT, url), headers, "").await;
+            assert_eq!(answer.status, status, "{method} {headers:?}");
+        }
+    }
+}
+
+async fn events(reader: &mut Reader<'_>) {
+    let first = reader.get("/v1/events", "/v1/events?limit=1").await;
+    let cursor = first["next_cursor"].as_str().expect("a second event");
+    let rest = reader
+        .get("/v1/events", &format!("/v1/events?cursor={cursor}"))
+        .await;
+    assert!(rest["next_cursor"].is_null());
+    let listed: Vec<_> = [&first, &rest]
+        .into_iter()
+        .flat_map(|it| it["data"].as_array().unwrap())
+        .collect();
+    reader
+        .problem("/v1/events", "/v1/events?cursor=nonsense", "validation_failed")
+        .await;
+    reader
+        .problem("/v1/events/{id}", &format!("/v1/events/{NOBODY}"), "not_found")
+        .await;
+
+    let document = reader.document;
+    let webhooks: BTreeMap<_, _> = document.webhooks().into_iter().map(|it| (it.place, it)).collect();
+    let delivered = reader.world.app.events();
+    let types: Vec<_> = delivered
+        .iter()
+        .map(domicile_testkit::app::ReceivedEvent::event_type)
+        .collect();
+    assert_eq!(types, ["link.active", "recording.stored"]);
+    for (delivered, listed) in delivered.iter().zip(listed) {
+        let (event, name) = (delivered.event(), delivered.event_type());
+        let webhook = &webhooks[name.as_str()];
+        let body = document.follow(&webhook.value["requestBody"]);
+        document.assert_fits(&name, &body["content"]["application/json"]["schema"], &event);
+        let headers = BTreeMap::from([
+            ("webhook-id", &delivered.webhook_id),
+            ("webhook-timestamp", &delivered.webhook_timestamp),
+            ("webhook-signature", &delivered.webhook_signature),
+        ]);
+        for parameter in document
+            .parameters(webhook)
+            .iter()
+            .filter(|it| it["required"] == true)
+        {
+            let header = parameter["name"].as_str().unwrap();
+            document.assert_fits(header, &parameter["schema"], &json!(headers[header]));
+        }
+        assert_eq!(&event, listed, "what is listed is what was delivered");
+        let path = format!("/v1/events/{}", delivered.webhook_id);
+        assert_eq!(reader.get("/v1/events/{id}", &path).await, event);
+    }
+}
+
+#[test]
+fn the_documents_problems_are_the_table() {
+    let document = Document::read();
+    let described = &document.root["components"]["examples"];
+    let table: BTreeMap<_, _> = domicile_web::problem::all()
+        .map(|entry| {
+            let value = json!({
+                "type": entry.type_uri,
+                "title": entry.title,
+                "status": entry.status,
+                "retryable": entry.retryable,
+            });
+            (
+                entry.id,
+                json!({ "summary": entry.title, "description": entry.cure, "value": value }),
+            )
+        })
+        .collect();
+    assert_eq!(described, &json!(table), "components.examples");
+    for operation in document.operations() {
+        for (status, response) in operation.value["responses"].as_object().unwrap() {
+            let response = document.follow(response);
+            let status: u16 = status.parse().unwrap();
+            let name = format!("{} {status}", operation.name());
+            let problems = Document::problems(response);
+            assert_eq!(problems.is_empty(), status < 400, "{name}");
+            for id in problems {
+                let example = &response["content"]["application/problem+json"]["examples"][id];
+                assert_eq!(example["$ref"], format!("#/components/examples/{id}"), "{name}");
+                assert_eq!(table[id]["value"]["status"], status, "{name}: {id}");
+            }
+        }
+        let asks = operation.value["responses"].get("401").is_some();
+        assert_eq!(asks, operation.needs_key(), "{}", operation.name());
+    }
+}
+
+#[test]
+fn the_documents_states_are_the_houses() {
+    fn spellings<S: TextState>() -> Value {
+        S::ALL.iter().map(|state| state.as_str()).collect()
+    }
+    let document = Document::read();
+    let schemas = &document.root["components"]["schemas"];
+    for (name, states) in [
+        ("LinkStatus", spellings::<LinkStatus>()),
+        ("RecordingStatus", spellings::<RecordingStatus>()),
+        ("FileStatus", spellings::<FileStatus>()),
+    ] {
+        assert_eq!(schemas[name]["enum"], states, "{name}");
+        let description = schemas[name]["description"].as_str().unwrap();
+        assert!(description.ends_with("Further values may come."), "{name}");
+    }
+    let typed = ["RecordingEvent", "LinkEvent"].into_iter().flat_map(|name| {
+        let types = &schemas[name]["allOf"][1]["properties"]["type"]["enum"];
+        types.as_array().unwrap().iter().map(|it| it.as_str().unwrap())
+    });
+    let webhooks = document.webhooks();
+    let delivered: BTreeSet<_> = webhooks.iter().map(|it| it.place).collect();
+    assert_eq!(delivered, typed.collect());
+}
+
+/// Every value in the document, with where it is.
+fn walk<'a>(place: &str, value: &'a Value, visit: &mut impl FnMut(&str, &'a Value)) {
+    visit(place, value);
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                walk(
+                    &format!("{place}/{}", name.replace('~', "~0").replace('/', "~1")),
+                    member,
+                    visit,
+                );
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                walk(&format!("{place}/{index}"), item, visit);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere_and_every_component_is_used() {
+    let document = Document::read();
+    let mut used = HashSet::new();
+    walk("#", &document.root, &mut |place, value| {
+        if let Some(reference) = value["$ref"].as_str() {
+            assert!(document.target(reference).is_some(), "{place}: {reference}");
+            assert_eq!(
+                value.as_object().unwrap().len(),
+                1,
+                "{place}: words beside a $ref are lost"
+            );
+            used.insert(reference);
+        }
+    });
+    for (kind, components) in document.root["components"].as_object().unwrap() {
+        // The schemes are used by name, and of the problems all are listed.
+        if kind == "securitySchemes" || kind == "examples" {
+            continue;
+        }
+        for name in components.as_object().unwrap().keys() {
+            let reference = format!("#/components/{kind}/{name}");
+            assert!(used.contains(reference.as_str()), "{reference} is not used");
+        }
+    }
+}
+
+#[test]
+fn every_operation_is_complete() {
+    let document = Document::read();
+    let root = &document.root;
+    assert!(root["openapi"].as_str().unwrap().starts_with("3.1."));
+    let names = |list: &Value| -> BTreeSet<String> {
+        let names = list.as_array().unwrap().iter();
+        names.map(|it| it["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let (tags, mut used_tags, mut ids) = (names(&root["tags"]), BTreeSet::new(), HashSet::new());
+    for operation in document.operations().iter().chain(&document.webhooks()) {
+        let name = operation.name();
+        assert!(
+            ids.insert(operation.id().to_owned()),
+            "{name}: its operationId is another's too"
+        );
+        assert!(
+            operation.value["summary"]
+                .as_str()
+                .is_some_and(|it| it.ends_with('.')),
+            "{name}"
+        );
+        let own_tags = operation.value["tags"].as_array().expect("tags");
+        assert!(!own_tags.is_empty(), "{name} has no tag");
+        used_tags.extend(own_tags.iter().map(|it| it.as_str().unwrap().to_owned()));
+        let responses = operation.value["responses"].as_object().expect("responses");
+        assert!(!responses.is_empty(), "{name} has no response");
+        for (status, response) in responses {
+            assert!(
+                document.follow(response)["description"].is_string(),
+                "{name} {status}"
+            );
+        }
+        let parameters = document.parameters(operation);
+        let mut in_path = BTreeSet::new();
+        for parameter in &parameters {
+            assert!(parameter["schema"].is_object(), "{name}: {parameter}");
+            if parameter["in"] == "path" {
+                assert_eq!(parameter["required"], true, "{name}: {parameter}");
+                in_path.insert(parameter["name"].as_str().unwrap());
+            }
+        }
+        let template = operation.place.split('{').skip(1);
+        let in_template: BTreeSet<_> = template.map(|it| it.split('}').next().unwrap()).collect();
+        assert_eq!(in_path, in_template, "{name}");
+    }
+    assert_eq!(used_tags, tags);
+    for requirement in root["security"].as_array().unwrap() {
+        for scheme in requirement.as_object().unwrap().keys() {
+            assert_eq!(root["components"]["securitySchemes"][scheme]["scheme"], "bearer");
+        }
+    }
+}
+
+#[test]
+fn every_schema_is_one_and_every_example_fits_its_own() {
+    let document = Document::read();
+    let (mut schemas, mut examples) = (0, 0);
+    walk("#", &document.root, &mut |place, value| {
+        let component = place
+            .strip_prefix("#/components/schemas/")
+            .is_some_and(|it| !it.contains('/'));
+        if component || place.ends_with("/schema") {
+            jsonschema::draft202012::meta::validate(value).unwrap_or_else(|error| panic!("{place}: {error}"));
+            schemas += 1;
+        }
+        if component {
+            for example in value["examples"].as_array().into_iter().flatten() {
+                document.assert_fits(place, value, example);
+                examples += 1;
+            }
+        }
+        // A parameter or the content of a request or an answer.
+        if let Some(schema) = value.get("schema") {
+            let named = value["examples"]
+                .as_object()
+                .into_iter()
+                .flat_map(|it| it.values());
+            let named = named.map(|it| &document.follow(it)["value"]);
+            for example in value.get("example").into_iter().chain(named) {
+                document.assert_fits(place, schema, example);
+                examples += 1;
+            }
+        }
+    });
+    assert!(
+        schemas > 40 && examples > 20,
+        "{schemas} schemas, {examples} examples"
+    );
+}

@@ -1,0 +1,133 @@
+//! What the service runs in a loop stays on its indexes when tables are large. One connection does everything, which also
+//! shows that nothing asks for a second connection while it holds one.
+
+use domicile::outside;
+use domicile::region::Region;
+use domicile::settings::{Environment, Settings};
+use domicile_kernel::{EventId, LinkId, Subject};
+use domicile_store::{Conn, NewEvent, Outbox, StoreError};
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use crate::harness::eventually;
+use crate::harness::world::{ALICE, World};
+
+/// The link that everything below belongs to, among many others.
+const LINK: Uuid = Uuid::from_u128(1);
+
+/// Twenty thousand rows in each table that grows, and one live link.
+const ROWS: &str = "
+    INSERT INTO links (id, subject, zoom_client_id, zoom_account_id, zoom_user_id, status, scopes, created_at, updated_at)
+    SELECT gen_random_uuid(), 'user:' || n, 'c', 'account-' || n % 500, 'user-' || n, 'active', '{}', now(), now()
+    FROM generate_series(10000, 30000) n;
+    INSERT INTO links (id, subject, zoom_client_id, zoom_account_id, zoom_user_id, status, scopes, created_at, updated_at)
+    VALUES ('00000000-0000-0000-0000-000000000001', 'user:1001', 'c', 'a', 'u', 'active', '{}', now(), now());
+    INSERT INTO connect_sessions (id, subject, return_url, status, connect_token_hash, refusal_reason, created_at, expires_at, finished_at)
+    SELECT gen_random_uuid(), 'user:' || n, 'https://app.example/', 'refused', sha256(n::text::bytea), 'expired', now(), now(), now()
+    FROM generate_series(1, 20000) n;
+    INSERT INTO inbox (id, endpoint, digest, status, event_type, received_at, body_sealed, body_size_bytes, attempts, due_at, finished_at)
+    SELECT gen_random_uuid(), 'events', sha256(n::text::bytea), 'dispatched', 'x', now(), '\\x00', 1, 0, now(), now()
+    FROM generate_series(1, 20000) n;
+    INSERT INTO inbox (id, endpoint, digest, status, event_type, zoom_account_id, zoom_user_id, received_at, body_sealed, body_size_bytes, attempts, due_at)
+    VALUES (gen_random_uuid(), 'events', sha256('x'), 'pending', 'recording.completed', 'a', 'u', now(), '\\x00', 1, 0, '2020-01-01');
+    INSERT INTO recordings (id, link_id, zoom_account_id, meeting_uuid, status, created_at, updated_at)
+    SELECT gen_random_uuid(), l.id, l.zoom_account_id, 'm', 'stored', now(), now() FROM links l;
+    INSERT INTO recording_files (id, recording_id, zoom_file_id, kind, extension, status, object_key, size_bytes, sha256, created_at, updated_at, stored_at)
+    SELECT gen_random_uuid(), r.id, 'f', 'MP4', 'mp4', 'stored', 'k', 1, sha256('x'), now(), now(), now() FROM recordings r;
+    INSERT INTO events (id, mailbox, type, version, subject, occurred_at, data_sealed, status, attempts, delivered_at)
+    SELECT gen_random_uuid(), l.id, 'x', 1, l.subject, now(), '\\x00', 'delivered', 1, now() FROM links l;
+    INSERT INTO delivery_attempts (event_id, attempt, started_at, duration_ms, status_code)
+    SELECT e.id, 1, now(), 1, 200 FROM events e;
+    INSERT INTO jobs (id, kind, key, status, again, attempts, due_at, created_at, updated_at)
+    SELECT gen_random_uuid(), kind, n::text, 'queued', false, 0, '2100-01-01', now(), now()
+    FROM generate_series(1, 5000) n,
+         unnest(ARRAY['recording.merge', 'recording.fetch', 'delivery.mailbox', 'grant.refresh', 'connect_session.expire']) kind;
+    INSERT INTO vault_keys (id, zoom_account_id, region_key_id, wrapped_key, created_at)
+    SELECT gen_random_uuid(), 'account-' || n, 'k1', '\\x00', now() FROM generate_series(1, 20000) n;
+    ANALYZE;";
+
+/// How often each large table was read from end to end.
+async fn sequential_scans(client: &Client) -> Vec<(String, i64)> {
+    let sql = "SELECT relname, seq_scan FROM pg_stat_user_tables WHERE n_live_tup >= 10000 ORDER BY relname";
+    client
+        .query(sql, &[])
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| (row.get(0), row.get(1)))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_in_a_loop_reads_no_large_table_from_end_to_end() {
+    let world = World::without_region().await;
+    let client = world.db.client().await;
+    client.batch_execute(ROWS).await.unwrap();
+    let flush = "SELECT pg_stat_force_next_flush()";
+    client.batch_execute(flush).await.unwrap();
+    let before = sequential_scans(&client).await;
+    assert_eq!(before.len(), 9, "each table that grows is large: {before:?}");
+
+    let environment: Environment = world.environment.clone().into_iter().collect();
+    let mut settings = Settings::from_environment(&environment).unwrap();
+    settings.database.max_connections = 1;
+    let region = Region::build(settings, outside::ids()).unwrap();
+
+    // Linking: a session, its start, a callback, a confirmation, the lists.
+    let subject: Subject = ALICE.parse().unwrap();
+    let created = region
+        .linking
+        .create_session(&subject, &world.app.return_url())
+        .await
+        .unwrap();
+    let token = created
+        .connect_url
+        .expose()
+        .rsplit('/')
+        .next()
+        .unwrap()
+        .to_owned();
+    region.linking.start_session(&token).await.unwrap();
+    region
+        .linking
+        .receive("unknown", |_| None, domicile_linking::Returned::Denied)
+        .await
+        .err()
+        .unwrap();
+    region.linking.confirm("unknown", &subject).await.unwrap_err();
+    region.linking.links(Some(&subject), None, 51).await.unwrap();
+    region
+        .linking
+        .links(None, Some(LinkId::from(LINK)), 51)
+        .await
+        .unwrap();
+
+    // The inbox's dispatch with its routing, then every kind of job that is due; an event for the app among them.
+    assert_eq!(region.dispatcher().run_due().await.unwrap(), 1);
+    let event = NewEvent {
+        id: EventId::from(Uuid::from_u128(2)),
+        mailbox: LinkId::from(LINK),
+        event_type: "link.active",
+        version: 1,
+        subject,
+        occurred_at: created.expires_at,
+        data_sealed: vec![0],
+    };
+    region
+        .db
+        .run_tx("write_event", async |conn: &mut Conn| -> Result<(), StoreError> {
+            region.delivery.write(conn, event.clone()).await
+        })
+        .await
+        .unwrap();
+    assert!(region.workers().run_due().await.unwrap() >= 2);
+
+    // A session that ends has told its statistics.
+    drop(region);
+    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'domicile'";
+    eventually("the end of the region's sessions", async || {
+        (client.query_one(sessions, &[]).await.unwrap().get::<_, i64>(0) == 0).then_some(())
+    })
+    .await;
+    assert_eq!(sequential_scans(&client).await, before);
+}
