@@ -77,7 +77,9 @@ impl DbSettings {
         if postgres.get_dbname().is_none_or(str::is_empty) {
             return Err(InvalidDatabaseUrl::NoDatabase);
         }
-        let local = postgres.get_hosts().iter().all(is_local);
+        // `hostaddr` is where the connection goes, whatever the host is called.
+        let local = postgres.get_hosts().iter().all(is_local)
+            && postgres.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback);
         let tls = match mode {
             Some("disable") if local => TlsMode::Disable,
             Some("disable") => return Err(InvalidDatabaseUrl::TlsRequired),
@@ -164,6 +166,10 @@ mod tests {
         );
         assert_eq!(
             parse("postgres://u@10.0.0.1/d?sslmode=disable"),
+            Err(InvalidDatabaseUrl::TlsRequired)
+        );
+        assert_eq!(
+            parse("postgres://u@localhost/d?sslmode=disable&hostaddr=10.0.0.1"),
             Err(InvalidDatabaseUrl::TlsRequired)
         );
         assert_eq!(
