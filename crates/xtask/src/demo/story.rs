@@ -322,18 +322,28 @@ impl Story {
         Ok(())
     }
 
+    /// The one object of a file: its key begins with the file's id, and the attempt's own part follows.
     fn object_of(&self, link_id: &str, recording_id: &str, file: &StoredFile) -> Outcome<PathBuf> {
-        let name = format!("{}.{}", file.id, file.extension);
-        let objects = objects(&self.region.storage())?;
-        let found = objects
+        let folder = Path::new(link_id).join(recording_id);
+        let (id, ending) = (&file.id, format!(".{}", file.extension));
+        let of_file = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            path.parent().is_some_and(|parent| parent.ends_with(&folder))
+                && name.starts_with(id.as_str())
+                && name.ends_with(&ending)
+        };
+        let mut found: Vec<_> = objects(&self.region.storage())?
             .into_keys()
-            .find(|path| path.ends_with(Path::new(link_id).join(recording_id).join(&name)));
-        found.ok_or_else(|| {
-            Failure(format!(
-                "no object {name} is in {}",
+            .filter(of_file)
+            .collect();
+        match (found.pop(), found.len()) {
+            (Some(object), 0) => Ok(object),
+            (_, others) => Err(Failure(format!(
+                "{} objects of the file {id} are in {}, expected one",
+                others,
                 self.region.storage().display()
-            ))
-        })
+            ))),
+        }
     }
 
     /// Waits for the last event about this recording: the one that has every file.
