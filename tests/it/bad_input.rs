@@ -134,6 +134,24 @@ async fn what_can_never_be_handled_is_kept_in_quarantine_with_its_reason() {
     }
 }
 
+/// PostgreSQL's text holds no NUL, and JSON does: such an event must be kept all the same, not asked for again for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_with_a_nul_in_its_names_is_kept() {
+    let world = World::start().await;
+    for body in [
+        event("recording\0.completed", "A"),
+        event("recording.completed", "A\0"),
+    ] {
+        assert!(
+            body.windows(6).any(|part| part == b"\\u0000"),
+            "JSON writes the NUL as an escape"
+        );
+        assert_eq!(post_signed(&world, body).await.status, 200);
+    }
+    let kept = ("quarantined".to_owned(), Some("unparseable".to_owned()));
+    assert_eq!(world.inbox().await, [kept.clone(), kept]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_of_two_mebibytes_is_413_and_another_method_405() {
     let world = World::start().await;

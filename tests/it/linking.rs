@@ -83,6 +83,31 @@ async fn state_and_ticket_work_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_two_confirmations_or_callbacks_at_once_one_counts() {
+    let world = World::start().await;
+    let user = world.zoom_user();
+    let (mut browser, mut twin) = (Browser::new(), Browser::new());
+    let connect_url = world.connect_url(ALICE).await;
+    let callback = world
+        .decide(&mut browser, &connect_url, &user, Decision::Allow)
+        .await;
+    for (name, value) in browser.cookies() {
+        twin.plant(name, value);
+    }
+    let (one, two) = tokio::join!(browser.get(&callback), twin.get(&callback));
+    let mut statuses = [one.status.as_u16(), two.status.as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [303, 404], "one state, one ticket");
+    let winner = if one.status == 303 { one } else { two };
+    let ticket = ticket_in(&winner.location());
+    let (one, two) = tokio::join!(world.confirm(&ticket, ALICE), world.confirm(&ticket, ALICE));
+    let mut statuses = [one.status.as_u16(), two.status.as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 410], "one ticket, one exchange");
+    assert_eq!(links(&world).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_the_latest_start_counts_so_link_previews_do_no_harm() {
     let world = World::start().await;
     let (user, mut browser) = (world.zoom_user(), Browser::new());
