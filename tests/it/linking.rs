@@ -5,6 +5,7 @@ use http::Method;
 use serde_json::json;
 
 use crate::harness::browser::Browser;
+use crate::harness::eventually;
 use crate::harness::world::{ALICE, BOB, World, ticket_in};
 
 async fn links(world: &World) -> usize {
@@ -384,4 +385,92 @@ async fn lists_are_read_page_by_page() {
         .await
         .json();
     assert_eq!(of_one["data"].as_array().unwrap().len(), 1);
+}
+
+/// Lets the access token run out, so that the grant's job is due.
+async fn token_runs_out(world: &World) {
+    let sql = "UPDATE grants SET access_expires_at = '2000-01-01';
+               UPDATE jobs SET due_at = '2000-01-01' WHERE kind = 'grant.refresh'";
+    world.db.client().await.batch_execute(sql).await.unwrap();
+}
+
+async fn generation_becomes(world: &World, generation: i64) {
+    let client = world.db.client().await;
+    eventually("the rotation", async || {
+        let row = client
+            .query_one("SELECT generation FROM grants", &[])
+            .await
+            .unwrap();
+        (row.get::<_, i64>(0) == generation).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_is_refreshed_and_an_outage_at_zoom_does_not_end_it() {
+    let world = World::start().await;
+    let user = world.zoom_user();
+    let link = world.link(ALICE, &user).await;
+    token_runs_out(&world).await;
+    generation_becomes(&world, 2).await;
+    let outage = NewFault::once(Target::Token, FaultKind::ServerError { status: 502 });
+    world.zoom.sim().order_fault(outage).unwrap();
+    token_runs_out(&world).await;
+    generation_becomes(&world, 3).await;
+    let path = format!("/v1/links/{}", link["id"].as_str().unwrap());
+    assert_eq!(
+        world.api(Method::GET, &path, None).await.json()["status"],
+        "active"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_zoom_ended_is_told_and_a_new_consent_recovers_the_same_link() {
+    let world = World::start().await;
+    let user = world.zoom_user();
+    let link = world.link(ALICE, &user).await;
+    world
+        .zoom
+        .sim()
+        .order_fault(NewFault::once(Target::Token, FaultKind::InvalidGrant))
+        .unwrap();
+    token_runs_out(&world).await;
+    let told = world.told("link.needs_reauthorization").await;
+    assert_eq!(
+        told.last().unwrap().event()["data"]["link"]["status"],
+        "needs_reauthorization"
+    );
+    let recovered = world.link(ALICE, &user).await;
+    assert_eq!(
+        (&recovered["id"], &recovered["status"]),
+        (&link["id"], &json!("active"))
+    );
+    world.told("link.recovered").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_ran_out_is_refused_and_its_code_destroyed() {
+    let world = World::start().await;
+    let user = world.zoom_user();
+    let connect_url = world.connect_url(ALICE).await;
+    let ticket = world.ticket(&mut Browser::new(), &connect_url, &user).await;
+    let client = world.db.client().await;
+    let run_out = "UPDATE connect_sessions SET expires_at = '2000-01-01';
+                   UPDATE jobs SET due_at = '2000-01-01' WHERE kind = 'connect_session.expire'";
+    client.batch_execute(run_out).await.unwrap();
+    eventually("the expiry", async || {
+        let sql =
+            "SELECT count(*) FROM connect_sessions WHERE status = 'refused' AND refusal_reason = 'expired'
+                   AND code_sealed IS NULL AND pkce_verifier_sealed IS NULL";
+        (client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) == 1).then_some(())
+    })
+    .await;
+    let answer = world.confirm(&ticket, ALICE).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.problem().as_str()),
+        (410, "ticket_expired")
+    );
+    assert_eq!(Browser::new().get(&connect_url).await.status, 410);
+    assert_eq!(links(&world).await, 0);
+    honest_user_still_links(&world).await;
 }
