@@ -191,6 +191,9 @@ fn linking_settings(settings: &Settings) -> LinkingSettings {
         start_url: settings.app.start_url.clone(),
         return_urls: settings.app.return_urls.clone(),
         clusters: settings.region.zoom_clusters.clone(),
+        unknown_cluster: settings.region.unknown_cluster,
+        admission: settings.region.admission,
+        directory: settings.region.directory.clone(),
     }
 }
 

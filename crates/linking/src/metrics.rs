@@ -8,6 +8,7 @@ use opentelemetry::{KeyValue, global};
 pub(crate) struct LinkingMetrics {
     sessions: Counter<u64>,
     refreshes: Counter<u64>,
+    strays: Counter<u64>,
 }
 
 pub(crate) static METRICS: LazyLock<LinkingMetrics> = LazyLock::new(|| {
@@ -21,6 +22,10 @@ pub(crate) static METRICS: LazyLock<LinkingMetrics> = LazyLock::new(|| {
             .u64_counter("domicile.grant.refreshes")
             .with_description("Refreshes of grants by outcome")
             .build(),
+        strays: meter
+            .u64_counter("domicile.connect_sessions.refused_steps")
+            .with_description("Steps that were refused and changed nothing, by who tried")
+            .build(),
     }
 });
 
@@ -30,6 +35,10 @@ impl LinkingMetrics {
             1,
             &[KeyValue::new("state", state), KeyValue::new("reason", reason)],
         );
+    }
+
+    pub(crate) fn stray(&self, actor: &'static str) {
+        self.strays.add(1, &[KeyValue::new("actor", actor)]);
     }
 
     pub(crate) fn refresh(&self, outcome: &'static str) {

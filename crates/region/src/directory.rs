@@ -173,7 +173,11 @@ fn shared(regions: &[DirectoryEntry]) -> Vec<Finding> {
             {
                 find("install_url", "this host", "give each region a host of its own");
             }
-            if one.zoom_clusters.iter().any(|cluster| other.zoom_clusters.contains(cluster)) {
+            if one
+                .zoom_clusters
+                .iter()
+                .any(|cluster| other.zoom_clusters.contains(cluster))
+            {
                 find("zoom_clusters", "one of these clusters", "list each cluster once");
             }
         }
@@ -208,7 +212,10 @@ regions:
         let directory = Directory::parse(GOOD).unwrap();
         assert_eq!(directory.of_cluster("ca").unwrap().id.as_str(), "us");
         assert_eq!(directory.of_cluster("jp"), None);
-        assert_eq!(directory.region(&"eu".parse().unwrap()).unwrap().name, "European Union");
+        assert_eq!(
+            directory.region(&"eu".parse().unwrap()).unwrap().name,
+            "European Union"
+        );
     }
 
     #[test]
@@ -219,7 +226,11 @@ regions:
             .replace("[us, ca]", "[US]");
         assert_eq!(
             faults(&bad),
-            ["regions[0].id", "regions[1].install_url", "regions[1].zoom_clusters"]
+            [
+                "regions[0].id",
+                "regions[1].install_url",
+                "regions[1].zoom_clusters"
+            ]
         );
     }
 
@@ -231,7 +242,11 @@ regions:
             .replace("[us, ca]", "[ca, eu]");
         assert_eq!(
             faults(&same),
-            ["regions[1].id", "regions[1].install_url", "regions[1].zoom_clusters"]
+            [
+                "regions[1].id",
+                "regions[1].install_url",
+                "regions[1].zoom_clusters"
+            ]
         );
     }
 
