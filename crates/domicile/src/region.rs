@@ -191,6 +191,7 @@ fn linking_settings(settings: &Settings) -> LinkingSettings {
         start_url: settings.app.start_url.clone(),
         return_urls: settings.app.return_urls.clone(),
         clusters: settings.region.zoom_clusters.clone(),
+        zoom_calls: settings.zoom.calls.clone(),
     }
 }
 

@@ -8,6 +8,7 @@ use opentelemetry::{KeyValue, global};
 pub(crate) struct LinkingMetrics {
     sessions: Counter<u64>,
     refreshes: Counter<u64>,
+    zoom_calls: Counter<u64>,
 }
 
 pub(crate) static METRICS: LazyLock<LinkingMetrics> = LazyLock::new(|| {
@@ -21,6 +22,11 @@ pub(crate) static METRICS: LazyLock<LinkingMetrics> = LazyLock::new(|| {
             .u64_counter("domicile.grant.refreshes")
             .with_description("Refreshes of grants by outcome")
             .build(),
+        zoom_calls: meter
+            .u64_counter("domicile.zoom.calls")
+            .with_unit("{call}")
+            .with_description("Calls of Zoom's API on the app's behalf by pattern, method and outcome")
+            .build(),
     }
 });
 
@@ -30,6 +36,16 @@ impl LinkingMetrics {
             1,
             &[KeyValue::new("state", state), KeyValue::new("reason", reason)],
         );
+    }
+
+    /// `outcome` is the class of Zoom's status, or why there is none.
+    pub(crate) fn zoom_call(&self, method: &str, pattern: &str, outcome: &'static str) {
+        let attributes = [
+            KeyValue::new("http.request.method", method.to_owned()),
+            KeyValue::new("http.route", pattern.to_owned()),
+            KeyValue::new("outcome", outcome),
+        ];
+        self.zoom_calls.add(1, &attributes);
     }
 
     pub(crate) fn refresh(&self, outcome: &'static str) {

@@ -1,6 +1,7 @@
 //! What the roof configures.
 
 use domicile_kernel::RegionId;
+use domicile_zoom::api::passthrough::CallRules;
 use url::Url;
 
 /// The region as linking sees it.
@@ -16,6 +17,8 @@ pub struct LinkingSettings {
     pub return_urls: ReturnUrls,
     /// Zoom home clusters whose users may link here.
     pub clusters: Vec<String>,
+    /// The calls of Zoom's API that the app may make through us.
+    pub zoom_calls: CallRules,
 }
 
 /// The URL prefixes to which browsers may return, compared as parsed URLs.

@@ -184,8 +184,8 @@ fn passed(answer: Answer, now: Timestamp) -> Result<PassedAnswer, PassThroughErr
     {
         return Err(PassThroughError::Unreadable);
     }
-    let token_refused = status.is_client_error()
-        && matches!(error::from_answer(&answer, now), ApiError::Unauthorized { .. });
+    let token_refused =
+        status.is_client_error() && matches!(error::from_answer(&answer, now), ApiError::Unauthorized { .. });
     let mut headers = HeaderMap::new();
     copy(&ANSWER_HEADERS, &answer.headers, &mut headers);
     if let Some(wait) = retry_after(&answer.headers, &now) {

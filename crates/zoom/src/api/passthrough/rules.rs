@@ -44,7 +44,9 @@ enum Part {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InvalidCallRules {
     /// An entry has another form.
-    #[error("{0:?} is not METHOD /path; write GET /users/me/recordings, and {{name}} for a segment that is an id")]
+    #[error(
+        "{0:?} is not METHOD /path; write GET /users/me/recordings, and {{name}} for a segment that is an id"
+    )]
     Form(String),
     /// A method that Zoom's API does not know.
     #[error("{0:?} has another method than GET, HEAD, POST, PUT, PATCH and DELETE")]
@@ -147,9 +149,14 @@ fn read_query(query: &str) -> Result<Vec<(String, String)>, CallRefused> {
     for (name, value) in &pairs {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.[]".contains(&b);
         if name.is_empty() || !name.bytes().all(plain) {
-            return Err(CallRefused::Query("a parameter has no name, or one that Zoom does not know"));
+            return Err(CallRefused::Query(
+                "a parameter has no name, or one that Zoom does not know",
+            ));
         }
-        if value.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER) {
+        if value
+            .chars()
+            .any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER)
+        {
             return Err(CallRefused::Query("a value is not text"));
         }
         let name = name.to_ascii_lowercase();
@@ -204,7 +211,11 @@ impl Rule {
         };
         self.method == other.method
             && self.parts.len() == other.parts.len()
-            && self.parts.iter().zip(&other.parts).all(|(one, two)| same(one, two))
+            && self
+                .parts
+                .iter()
+                .zip(&other.parts)
+                .all(|(one, two)| same(one, two))
     }
 }
 
@@ -245,7 +256,10 @@ fn part(text: &str) -> Option<Part> {
             may_be_uuid: ["meeting", "webinar"].iter().any(|kind| lower.starts_with(kind)),
         });
     }
-    let is_name = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    let is_name = !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
     is_name.then(|| Part::Literal(text.to_owned()))
 }
 

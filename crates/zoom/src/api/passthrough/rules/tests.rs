@@ -31,7 +31,11 @@ fn a_listed_call_is_sent_as_it_was_matched() {
             "users/jane%40example.com/recordings",
             "/users/{userId}/recordings",
         ),
-        ("users/me/recordings", "users/me/recordings", "/users/me/recordings"),
+        (
+            "users/me/recordings",
+            "users/me/recordings",
+            "/users/me/recordings",
+        ),
         (
             "meetings/81234567890",
             "meetings/81234567890",
@@ -55,9 +59,18 @@ fn a_listed_call_is_sent_as_it_was_matched() {
 #[test]
 fn a_uuid_is_encoded_as_zoom_needs_it_however_the_client_encoded_it() {
     for (uuid, sent) in [
-        ("%2F444AAAiAAAAAiAiAiiAii%3D%3D", "%252F444AAAiAAAAAiAiAiiAii%253D%253D"),
-        ("%252F444AAAiAAAAAiAiAiiAii%253D%253D", "%252F444AAAiAAAAAiAiAiiAii%253D%253D"),
-        ("4444AAAi%2f%2FAAAiAiAiiAii==", "4444AAAi%252F%252FAAAiAiAiiAii%253D%253D"),
+        (
+            "%2F444AAAiAAAAAiAiAiiAii%3D%3D",
+            "%252F444AAAiAAAAAiAiAiiAii%253D%253D",
+        ),
+        (
+            "%252F444AAAiAAAAAiAiAiiAii%253D%253D",
+            "%252F444AAAiAAAAAiAiAiiAii%253D%253D",
+        ),
+        (
+            "4444AAAi%2f%2FAAAiAiAiiAii==",
+            "4444AAAi%252F%252FAAAiAiAiiAii%253D%253D",
+        ),
         ("4444AAAi%252FAAAAiAiAiiAii==", "4444AAAi%2FAAAAiAiAiiAii%3D%3D"),
     ] {
         let path = format!("meetings/{uuid}/recordings");
@@ -142,7 +155,11 @@ fn what_is_not_listed_is_refused() {
 
 #[test]
 fn a_query_passes_unless_it_asks_for_a_credential() {
-    let query = |text: &str| rules(DEFAULT).allow(&Method::GET, "users/me", text).map(|call| call.query);
+    let query = |text: &str| {
+        rules(DEFAULT)
+            .allow(&Method::GET, "users/me", text)
+            .map(|call| call.query)
+    };
     let pairs = query("from=2026-11-01&next_page_token=a%2Bb%2F&q=x+y&include_fields=a,b_c").unwrap();
     assert_eq!(
         pairs,
@@ -191,8 +208,14 @@ fn each_fault_of_the_setting_is_named() {
         ("GET /users/{**}", form("GET /users/{**}")),
         ("GET /users/..", form("GET /users/..")),
         ("GET /users/%2e", form("GET /users/%2e")),
-        ("get /users/me", InvalidCallRules::Method("get /users/me".to_owned())),
-        ("ANY /users/me", InvalidCallRules::Method("ANY /users/me".to_owned())),
+        (
+            "get /users/me",
+            InvalidCallRules::Method("get /users/me".to_owned()),
+        ),
+        (
+            "ANY /users/me",
+            InvalidCallRules::Method("ANY /users/me".to_owned()),
+        ),
         (
             "GET /users/{userId}/token",
             InvalidCallRules::Credential("GET /users/{userId}/token".to_owned()),
@@ -226,11 +249,42 @@ fn readings(segment: &str) -> Vec<String> {
 
 fn hostile_segment() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
-        Just("%2F"), Just("%2f"), Just("%252F"), Just("%25252F"), Just("/"), Just("."), Just(".."), Just("%2e"),
-        Just("%252e"), Just("\\"), Just("%5c"), Just("%255C"), Just("%00"), Just("%0a"), Just("?"), Just("%3F"),
-        Just("#"), Just("%23"), Just(";"), Just("%"), Just("%25"), Just("users"), Just("me"), Just("meetings"),
-        Just("recordings"), Just("token"), Just("4444AAAiAAAAAiAiAiiAii=="), Just("==="), Just("A1"), Just("81234567890"),
-        Just("@"), Just(":"), Just("ä"), Just("%C3%A4"), Just(" "), Just("+"),
+        Just("%2F"),
+        Just("%2f"),
+        Just("%252F"),
+        Just("%25252F"),
+        Just("/"),
+        Just("."),
+        Just(".."),
+        Just("%2e"),
+        Just("%252e"),
+        Just("\\"),
+        Just("%5c"),
+        Just("%255C"),
+        Just("%00"),
+        Just("%0a"),
+        Just("?"),
+        Just("%3F"),
+        Just("#"),
+        Just("%23"),
+        Just(";"),
+        Just("%"),
+        Just("%25"),
+        Just("users"),
+        Just("me"),
+        Just("meetings"),
+        Just("recordings"),
+        Just("token"),
+        Just("4444AAAiAAAAAiAiAiiAii=="),
+        Just("==="),
+        Just("A1"),
+        Just("81234567890"),
+        Just("@"),
+        Just(":"),
+        Just("ä"),
+        Just("%C3%A4"),
+        Just(" "),
+        Just("+"),
     ];
     prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
 }
