@@ -91,6 +91,17 @@ impl Times {
     }
 }
 
+/// When a grant that was just authorized is refreshed, if nobody uses it.
+pub(crate) fn first(now: Timestamp, rng: &dyn Rng) -> Timestamp {
+    let unused = Times {
+        refreshed_at: now,
+        access_expires_at: now,
+        last_used_at: None,
+        refreshable: true,
+    };
+    unused.next(rng)
+}
+
 /// When a refresh is tried again after so many failures, and never before Zoom allows it.
 pub(crate) fn retry_at(now: Timestamp, failures: u32, asked: Option<Duration>, rng: &dyn Rng) -> Timestamp {
     let asked = asked.map(|asked| asked.min(LONGEST_RETRY_AFTER));

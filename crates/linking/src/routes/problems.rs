@@ -41,6 +41,16 @@ impl From<LinkingError> for ProblemError {
                 Problem::ZoomRejected,
                 "Zoom gave no usable authorization. The code is spent: open a new connect session.",
             ),
+            LinkingError::UnknownLink => (Problem::NotFound, "There is no link with this id."),
+            LinkingError::LinkRevoked => (Problem::Gone, "The link has ended."),
+            LinkingError::NeedsReauthorization(_) => (
+                Problem::NeedsReauthorization,
+                "Zoom ended the link's authorization; `reauthorization_reason` of the link says why.",
+            ),
+            LinkingError::TokenUnavailable { .. } => (
+                Problem::ZoomUnavailable,
+                "Zoom gives the link no access token just now. Its authorization stands.",
+            ),
             LinkingError::Store(inner) if inner.fate().is_retry() => {
                 return Self::new(Problem::Unavailable).cause(error);
             }

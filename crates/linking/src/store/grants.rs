@@ -32,6 +32,7 @@ struct Row {
     state: String,
     refresh_lease_token: Option<Uuid>,
     refresh_lease_expires_at: Option<Timestamp>,
+    refresh_started_at: Option<Timestamp>,
     refresh_failures: i32,
     refresh_not_before: Option<Timestamp>,
     last_used_at: Option<Timestamp>,
@@ -48,6 +49,8 @@ pub(crate) struct Grant {
     pub(crate) last_used_at: Option<Timestamp>,
     /// Who asks Zoom for the next pair, and until when it alone may.
     pub(crate) lease: Option<(LeaseToken, Timestamp)>,
+    /// Whether a request was begun whose end is not written.
+    pub(crate) asking: bool,
     pub(crate) failures: u32,
     pub(crate) not_before: Option<Timestamp>,
 }
@@ -60,6 +63,12 @@ impl Grant {
             last_used_at: self.last_used_at,
             refreshable: self.tokens.refresh_token_sealed.is_some(),
         }
+    }
+
+    /// Whether the job has to refresh it: its time has come, or the last refresh left something to clear up.
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        let abandoned = self.asking && self.held_until(now).is_none();
+        self.state == GrantState::Unsure || self.failures > 0 || abandoned || self.times().is_due(now)
     }
 
     /// Until when somebody else may be asking Zoom.
@@ -83,6 +92,7 @@ impl TryFrom<Row> for Grant {
                 .refresh_lease_token
                 .map(LeaseToken::from)
                 .zip(row.refresh_lease_expires_at),
+            asking: row.refresh_started_at.is_some(),
             failures: u32::try_from(row.refresh_failures).unwrap_or(0),
             not_before: row.refresh_not_before,
         })
@@ -274,9 +284,9 @@ pub(crate) async fn end(conn: &mut Conn, link: LinkId, lease: &RefreshLease) -> 
     Ok(rows == 1)
 }
 
-/// Gives the lease back, whatever generation has come since.
-pub(crate) async fn release(conn: &mut Conn, link: LinkId, token: LeaseToken) -> Result<(), StoreError> {
-    diesel::update(
+/// Gives the lease back, whatever generation has come since; false if another has taken it.
+pub(crate) async fn release(conn: &mut Conn, link: LinkId, token: LeaseToken) -> Result<bool, StoreError> {
+    let rows = diesel::update(
         t::table
             .filter(t::link_id.eq(link.as_uuid()))
             .filter(t::refresh_lease_token.eq(token.as_uuid())),
@@ -284,7 +294,7 @@ pub(crate) async fn release(conn: &mut Conn, link: LinkId, token: LeaseToken) ->
     .set(no_lease())
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(rows == 1)
 }
 
 /// Writes the first use of an access token; false if it is written already or there is a newer token.

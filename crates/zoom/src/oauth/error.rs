@@ -64,6 +64,9 @@ pub enum LostCause {
     /// A time-out or a broken connection after sending.
     #[error("the connection failed after the request was sent")]
     Transport(#[source] EgressError),
+    /// The caller's patience ended first.
+    #[error("no answer came in time")]
+    Silence,
     /// A success that holds no token.
     #[error("the answer was a success without a readable token")]
     Unreadable,
