@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use domicile_intake::{EventHandler, Intake, LinkRouter, RoutedEvent, RoutedLink};
 use domicile_kernel::{Ids, InboxId, LinkId, Secret, ZoomAccountId, ZoomUserId};
 use domicile_leases::JobError;
-use domicile_linking::Linking;
+use domicile_linking::{Linking, LinkingError};
 use domicile_recordings::{AccessTokens, InboxBodies};
 use domicile_store::{Conn, StoreError};
 use domicile_zoom::host::ApiBase;
@@ -65,9 +65,11 @@ pub struct LinkTokens(pub Linking);
 #[async_trait]
 impl AccessTokens for LinkTokens {
     async fn access_token(&self, link: LinkId) -> Result<(Secret<String>, ApiBase), JobError> {
-        self.0
-            .access_token(link)
-            .await
-            .map_err(|error| JobError::new("access_token", error.fate(), error))
+        let token = self.0.access_token(link).await.map_err(|error| match error {
+            // The user may authorize again at any time, so the job waits as long as it may.
+            error @ LinkingError::NeedsReauthorization(_) => JobError::retry("needs_reauthorization", error),
+            error => JobError::new("access_token", error.fate(), error),
+        })?;
+        Ok((token.token, token.base))
     }
 }

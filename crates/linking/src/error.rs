@@ -1,7 +1,9 @@
 //! Why a step of linking failed.
 
+use std::time::Duration;
+
 use domicile_kernel::Fate;
-use domicile_kernel::state::{InvalidTransition, RefusalReason};
+use domicile_kernel::state::{InvalidTransition, ReauthorizationReason, RefusalReason};
 use domicile_leases::{JobError, LeaseError};
 use domicile_store::{StoreError, TxError};
 use domicile_vault::VaultError;
@@ -42,6 +44,23 @@ pub enum LinkingError {
     /// Zoom refused or its answer was lost; the code is used up.
     #[error("Zoom gave no usable grant")]
     ZoomRejected(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// There is no such link.
+    #[error("there is no such link")]
+    UnknownLink,
+    /// The link has ended for good.
+    #[error("the link has ended")]
+    LinkRevoked,
+    /// Zoom ended the link's grant; its user must authorize again.
+    #[error("the link needs a new authorization")]
+    NeedsReauthorization(Option<ReauthorizationReason>),
+    /// Zoom gives the link no access token just now; its grant lives on.
+    #[error("Zoom gives the link no access token just now")]
+    TokenUnavailable {
+        /// When to ask again, where that is known.
+        retry_after: Option<Duration>,
+        /// What stands in the way.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A state that no code path leaves like this: a defect.
     #[error(transparent)]
     Transition(#[from] InvalidTransition),
@@ -61,6 +80,7 @@ impl LinkingError {
     pub fn fate(&self) -> Fate {
         match self {
             Self::ZoomUnavailable(_) | Self::Lease(LeaseError::Lost) => Fate::RETRY,
+            Self::TokenUnavailable { retry_after, .. } => Fate::Retry { after: *retry_after },
             Self::Vault(error) => error.fate(),
             Self::Store(error) | Self::Lease(LeaseError::Store(error)) => error.fate(),
             Self::ReturnUrlNotAllowed
@@ -71,6 +91,9 @@ impl LinkingError {
             | Self::WrongCluster { .. }
             | Self::UnknownHome(_)
             | Self::ZoomRejected(_)
+            | Self::UnknownLink
+            | Self::LinkRevoked
+            | Self::NeedsReauthorization(_)
             | Self::Transition(_) => Fate::Final,
         }
     }
@@ -81,6 +104,9 @@ impl LinkingError {
             Self::Store(_) => "database",
             Self::Vault(_) => "vault",
             Self::Lease(_) => "lease_lost",
+            Self::TokenUnavailable { .. } => "token_unavailable",
+            Self::NeedsReauthorization(_) => "needs_reauthorization",
+            Self::LinkRevoked => "link_revoked",
             _ => "linking",
         };
         JobError::new(class, self.fate(), self)

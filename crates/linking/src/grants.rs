@@ -1,4 +1,8 @@
-//! Tokens, sealed and opened.
+//! Grants: tokens sealed and opened here; when they are refreshed, by whom, and how a caller gets one, below.
+
+pub(crate) mod access;
+pub(crate) mod refresh;
+pub(crate) mod schedule;
 
 use chrono::TimeDelta;
 use domicile_kernel::{LinkId, Secret, Timestamp};
@@ -33,7 +37,6 @@ pub(crate) fn seal(
             .transpose()?,
         access_expires_at: now + life,
         api_url: base.as_str().to_owned(),
-        generation: 0,
     })
 }
 

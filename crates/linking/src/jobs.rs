@@ -5,7 +5,6 @@ mod session_expiry;
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
 use domicile_leases::{Handler, JobKind};
 
 use crate::linking::Linking;
@@ -14,9 +13,6 @@ use crate::linking::Linking;
 pub const GRANT_REFRESH: JobKind = JobKind("grant.refresh");
 /// Ends a connect session that ran out; keyed by the session's id.
 pub const SESSION_EXPIRY: JobKind = JobKind("connect_session.expire");
-
-/// A refresh token lives 90 days; an idle link is refreshed in a third of that.
-pub(crate) const KEEP_ALIVE: TimeDelta = TimeDelta::days(30);
 
 /// The handlers, for the roof's list.
 pub fn handlers(linking: &Linking) -> Vec<Arc<dyn Handler>> {

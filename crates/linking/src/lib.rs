@@ -15,6 +15,7 @@ mod store;
 mod token;
 
 pub use error::LinkingError;
+pub use grants::access::AccessToken;
 pub use link::{Link, LinkView};
 pub use linking::{Linking, LinkingParts};
 pub use passthrough::{ZoomCall, ZoomCallError};

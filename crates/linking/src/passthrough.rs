@@ -12,6 +12,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span, info_span};
 
 use crate::error::LinkingError;
+use crate::grants::access::AccessToken;
 use crate::link::Link;
 use crate::linking::Linking;
 use crate::metrics::METRICS;
@@ -64,12 +65,6 @@ pub enum ZoomCallError {
     /// Something here failed.
     #[error(transparent)]
     Linking(#[from] LinkingError),
-}
-
-struct AccessToken {
-    token: domicile_kernel::Secret<String>,
-    base: domicile_zoom::host::ApiBase,
-    generation: i64,
 }
 
 impl Linking {
@@ -150,21 +145,16 @@ impl Linking {
     /// A token that works, or after a refusal a newer one.
     async fn token_for_call(&self, id: LinkId, refused: Option<i64>) -> Result<AccessToken, ZoomCallError> {
         let token = match refused {
-            None => self.access_token(id).await.map(|(token, base)| AccessToken {
-                token,
-                base,
-                generation: 0,
-            }),
-            Some(_) => Err(LinkingError::ZoomUnavailable("merge grants".into())),
+            None => self.access_token(id).await,
+            Some(generation) => self.renew_access_token(id, generation).await,
         };
-        match token {
-            Ok(token) => Ok(token),
-            Err(error) => {
-                // The link may have ended, or lost its grant, in this very moment.
-                self.callable(id).await?;
-                Err(error.into())
-            }
-        }
+        token.map_err(|error| match error {
+            // The link may have ended, or lost its grant, in this very moment.
+            LinkingError::UnknownLink => ZoomCallError::UnknownLink,
+            LinkingError::NeedsReauthorization(_) => ZoomCallError::NeedsReauthorization,
+            LinkingError::LinkRevoked => ZoomCallError::Revoked,
+            error => ZoomCallError::Linking(error),
+        })
     }
 
     /// Written before the call leaves, because whether Zoom did it may never be known.

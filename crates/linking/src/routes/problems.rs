@@ -44,6 +44,16 @@ impl From<LinkingError> for ProblemError {
                 Problem::ZoomRejected,
                 "Zoom gave no usable authorization. The code is spent: open a new connect session.",
             ),
+            LinkingError::UnknownLink => (Problem::NotFound, "There is no link with this id."),
+            LinkingError::LinkRevoked => (Problem::Gone, "The link has ended."),
+            LinkingError::NeedsReauthorization(_) => (
+                Problem::NeedsReauthorization,
+                "Zoom ended the link's authorization; `reauthorization_reason` of the link says why.",
+            ),
+            LinkingError::TokenUnavailable { .. } => (
+                Problem::ZoomUnavailable,
+                "Zoom gives the link no access token just now. Its authorization stands.",
+            ),
             LinkingError::Store(inner) if inner.fate().is_retry() => {
                 return Self::new(Problem::Unavailable).cause(error);
             }
@@ -84,10 +94,16 @@ impl From<ZoomCallError> for ProblemError {
             ),
             ZoomCallError::Revoked => (Problem::Gone, "The link has ended."),
             ZoomCallError::PassThrough { method, cause } => return unanswered(method, cause).cause(error),
-            ZoomCallError::Linking(LinkingError::ZoomUnavailable(_)) => (
-                Problem::ZoomUnavailable,
-                "Zoom gives no fresh token just now. Nothing was done.",
-            ),
+            ZoomCallError::Linking(LinkingError::TokenUnavailable { retry_after, .. }) => {
+                let wait = *retry_after;
+                let said = Self::new(Problem::ZoomUnavailable)
+                    .detail("Zoom gives no fresh token just now. Nothing was done.");
+                let said = match wait {
+                    Some(wait) => said.retry_after(wait),
+                    None => said,
+                };
+                return said.cause(error);
+            }
             ZoomCallError::Linking(inner) if inner.fate().is_retry() => {
                 return Self::new(Problem::Unavailable).cause(error);
             }
