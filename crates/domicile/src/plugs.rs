@@ -1,11 +1,12 @@
 //! Where rooms meet that never import each other: each plug lends one room's service to another's port.
 
 use async_trait::async_trait;
+use domicile_delivery::Delivery;
 use domicile_intake::{EventHandler, Intake, LinkRouter, RoutedEvent, RoutedLink};
 use domicile_kernel::{Ids, InboxId, LinkId, Secret, ZoomAccountId, ZoomUserId};
 use domicile_leases::JobError;
-use domicile_linking::{Linking, LinkingError};
-use domicile_recordings::{AccessTokens, InboxBodies};
+use domicile_linking::{EndedLink, Erasure, LinkEraser, Linking, LinkingError};
+use domicile_recordings::{AccessTokens, Erased, InboxBodies, RecordingsEraser};
 use domicile_store::{Conn, StoreError};
 use domicile_zoom::host::ApiBase;
 
@@ -71,5 +72,31 @@ impl AccessTokens for LinkTokens {
             error => JobError::new("access_token", error.fate(), error),
         })?;
         Ok((token.token, token.base))
+    }
+}
+
+/// Linking has recordings erase what they keep of a link.
+pub struct ErasedRecordings(pub RecordingsEraser);
+
+#[async_trait]
+impl LinkEraser for ErasedRecordings {
+    async fn erase(&self, link: &EndedLink) -> Result<Erasure, JobError> {
+        Ok(match self.0.erase(link.id, link.ended_at).await? {
+            Erased::All => Erasure::Done,
+            Erased::AllBut { until } => Erasure::NotBefore(until),
+        })
+    }
+}
+
+/// Linking has delivery erase what the app was told of a link before it ended.
+pub struct ErasedEvents(pub Delivery);
+
+#[async_trait]
+impl LinkEraser for ErasedEvents {
+    async fn erase(&self, link: &EndedLink) -> Result<Erasure, JobError> {
+        self.0
+            .erase_before(link.id.into(), &link.subject, "link.revoked")
+            .await?;
+        Ok(Erasure::Done)
     }
 }

@@ -16,7 +16,7 @@ pub use connect_session::{ConnectSessionStatus, RefusalReason};
 pub use file::{FileStatus, RecordingStatus};
 pub use grant::{GrantState, ReauthorizationReason};
 pub use job::JobStatus;
-pub use link::LinkStatus;
+pub use link::{LinkStatus, RevocationReason};
 
 /// A state with one fixed spelling.
 pub trait TextState: Copy + Sized + 'static {
@@ -101,6 +101,7 @@ mod tests {
         spelling_round_trips::<ConnectSessionStatus>();
         spelling_round_trips::<RefusalReason>();
         spelling_round_trips::<LinkStatus>();
+        spelling_round_trips::<RevocationReason>();
         spelling_round_trips::<GrantState>();
         spelling_round_trips::<ReauthorizationReason>();
         spelling_round_trips::<RecordingStatus>();

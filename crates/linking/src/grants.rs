@@ -40,6 +40,23 @@ pub(crate) fn seal(
     })
 }
 
+/// Seals the same tokens under another key.
+pub(crate) fn reseal(
+    key: &DataKey,
+    link: LinkId,
+    former: &SealedGrant,
+    access: &Secret<String>,
+    refresh: Option<&Secret<String>>,
+) -> Result<SealedGrant, VaultError> {
+    let seal =
+        |column, token: &Secret<String>| key.seal(Place::new(TABLE, column, link), token.expose().as_bytes());
+    Ok(SealedGrant {
+        access_token_sealed: seal(ACCESS, access)?,
+        refresh_token_sealed: refresh.map(|token| seal(REFRESH, token)).transpose()?,
+        ..former.clone()
+    })
+}
+
 /// Opens the access token of a grant.
 pub(crate) async fn open_access(
     vault: &Vault,

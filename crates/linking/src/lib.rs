@@ -13,6 +13,7 @@ mod sessions;
 mod settings;
 mod store;
 mod token;
+mod unlink;
 
 pub use error::LinkingError;
 pub use grants::access::AccessToken;
@@ -21,3 +22,4 @@ pub use linking::{Linking, LinkingParts};
 pub use passthrough::{ZoomCall, ZoomCallError};
 pub use sessions::{CreatedSession, Returned, SESSION_LIFE, StartedSession};
 pub use settings::{LinkingSettings, ReturnUrls};
+pub use unlink::{AtZoom, EndedLink, Ending, Erasure, LinkEraser};

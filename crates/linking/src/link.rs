@@ -94,6 +94,16 @@ impl Link {
         })
     }
 
+    /// It ends, for good.
+    pub(crate) fn revoke(self, now: Timestamp) -> Result<Self, InvalidTransition> {
+        Ok(Self {
+            status: self.status.revoke()?,
+            reauthorization_reason: None,
+            updated_at: now,
+            ..self
+        })
+    }
+
     /// Zoom ended the grant.
     pub(crate) fn lose_grant(
         self,

@@ -8,6 +8,7 @@ use domicile_vault::{DataKey, Place, Vault, VaultError};
 use domicile_zoom::api::ZoomApi;
 use domicile_zoom::host::ApiBase;
 use domicile_zoom::oauth::ZoomOAuth;
+use serde_json::Value;
 
 use crate::error::LinkingError;
 use crate::link::Link;
@@ -89,8 +90,20 @@ impl Linking {
         link: &Link,
         now: Timestamp,
     ) -> Result<NewEvent, VaultError> {
+        self.event_with(key, event_type, link, &link.event_data(), now)
+    }
+
+    /// The same with data of its own.
+    pub(crate) fn event_with(
+        &self,
+        key: &DataKey,
+        event_type: &'static str,
+        link: &Link,
+        data: &Value,
+        now: Timestamp,
+    ) -> Result<NewEvent, VaultError> {
         let id: EventId = self.parts.ids.make();
-        let data = link.event_data().to_string();
+        let data = data.to_string();
         Ok(NewEvent {
             id,
             mailbox: link.id.into(),

@@ -10,6 +10,9 @@ pub(crate) struct LinkingMetrics {
     sessions: Counter<u64>,
     refreshes: Counter<u64>,
     zoom_calls: Counter<u64>,
+    links_ended: Counter<u64>,
+    revocations: Counter<u64>,
+    erasures: Counter<u64>,
     leases_lost: Counter<u64>,
     grants: Gauge<i64>,
 }
@@ -33,6 +36,21 @@ pub(crate) static METRICS: LazyLock<LinkingMetrics> = LazyLock::new(|| {
             .i64_gauge("domicile.grants")
             .with_description("Grants that are unsure or ended")
             .build(),
+        links_ended: meter
+            .u64_counter("domicile.links.ended")
+            .with_unit("{link}")
+            .with_description("Links that ended, by reason")
+            .build(),
+        revocations: meter
+            .u64_counter("domicile.grant.revocations")
+            .with_unit("{grant}")
+            .with_description("Grants of ended links that have ended at Zoom, by how")
+            .build(),
+        erasures: meter
+            .u64_counter("domicile.links.erased")
+            .with_unit("{link}")
+            .with_description("Ended links of which nothing is kept any more, by whether the account's key was destroyed")
+            .build(),
         zoom_calls: meter
             .u64_counter("domicile.zoom.calls")
             .with_unit("{call}")
@@ -47,6 +65,18 @@ impl LinkingMetrics {
             1,
             &[KeyValue::new("state", state), KeyValue::new("reason", reason)],
         );
+    }
+
+    pub(crate) fn link_ended(&self, reason: &'static str) {
+        self.links_ended.add(1, &[KeyValue::new("reason", reason)]);
+    }
+
+    pub(crate) fn revocation(&self, how: &'static str) {
+        self.revocations.add(1, &[KeyValue::new("outcome", how)]);
+    }
+
+    pub(crate) fn erasure(&self, how: &'static str) {
+        self.erasures.add(1, &[KeyValue::new("outcome", how)]);
     }
 
     /// `outcome` is the class of Zoom's status, or why there is none.

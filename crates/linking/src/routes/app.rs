@@ -2,6 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 use domicile_kernel::{ConnectSessionId, LinkId, Subject, Timestamp};
+use domicile_store::audit::Actor;
 use domicile_web::extract::{AppKey, ProblemJson};
 use domicile_web::list::{Page, PageQuery};
 use domicile_web::problem::{Problem, ProblemError};
@@ -31,7 +32,8 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(
             web::resource("/v1/links/{id}")
                 .name("link")
-                .route(web::get().to(get_link)),
+                .route(web::get().to(get_link))
+                .route(web::delete().to(unlink)),
         );
 }
 
@@ -122,6 +124,16 @@ async fn get_link(
         Some(link) => Ok(HttpResponse::Ok().json(link.view())),
         None => Err(Problem::NotFound.into_error("There is no link with this id.")),
     }
+}
+
+async fn unlink(
+    key: AppKey,
+    linking: web::Data<Linking>,
+    id: web::Path<LinkId>,
+) -> Result<HttpResponse, ProblemError> {
+    let actor = Actor::App(key.name().to_owned());
+    linking.unlink(*id, actor).await?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 fn parse_subject(field: &'static str, text: &str) -> Result<Subject, ProblemError> {

@@ -5,8 +5,9 @@ use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use domicile_kernel::state::{GrantState, TextState};
-use domicile_kernel::{LeaseToken, LinkId, Timestamp};
+use domicile_kernel::{LeaseToken, LinkId, Timestamp, ZoomAccountId};
 use domicile_store::schema::grants as t;
+use domicile_store::schema::links;
 use domicile_store::{Conn, StoreError, parse_state};
 use uuid::Uuid;
 
@@ -327,4 +328,84 @@ pub(crate) async fn count_troubled(conn: &mut Conn) -> Result<Vec<(GrantState, i
     rows.into_iter()
         .map(|(state, count)| Ok((parse_state("grants.state", &state)?, count)))
         .collect()
+}
+
+/// A grant whose link has ended, as far as erasure needs it.
+pub(crate) struct EndedGrant {
+    pub(crate) link: LinkId,
+    pub(crate) tokens: SealedGrant,
+    pub(crate) generation: i64,
+    lease_expires_at: Option<Timestamp>,
+}
+
+impl EndedGrant {
+    /// Until when somebody may be asking Zoom for the pair that follows.
+    pub(crate) fn held_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.lease_expires_at.filter(|expires_at| *expires_at > now)
+    }
+}
+
+/// The grants that are left of an account's links that have ended.
+pub(crate) async fn of_ended_links(
+    conn: &mut Conn,
+    account: &ZoomAccountId,
+) -> Result<Vec<EndedGrant>, StoreError> {
+    let rows: Vec<(Uuid, SealedGrant, i64, Option<Timestamp>)> = t::table
+        .inner_join(links::table)
+        .select((
+            t::link_id,
+            SealedGrant::as_select(),
+            t::generation,
+            t::refresh_lease_expires_at,
+        ))
+        .filter(links::zoom_account_id.eq(account.as_str()))
+        .filter(links::status.eq("revoked"))
+        .load(conn)
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(link, tokens, generation, lease_expires_at)| EndedGrant {
+            link: link.into(),
+            tokens,
+            generation,
+            lease_expires_at,
+        })
+        .collect())
+}
+
+/// Writes the same tokens, sealed anew; false if there are others by now, or may be soon, or the grant is gone. The generation counts on, so
+/// that whoever read the former ciphertext writes nothing about it.
+pub(crate) async fn put_anew(
+    conn: &mut Conn,
+    link: LinkId,
+    generation: i64,
+    grant: &SealedGrant,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let rows = diesel::update(
+        t::table
+            .filter(t::link_id.eq(link.as_uuid()))
+            .filter(t::generation.eq(generation))
+            .filter(
+                t::refresh_lease_expires_at
+                    .is_null()
+                    .or(t::refresh_lease_expires_at.le(now)),
+            ),
+    )
+    .set((
+        t::access_token_sealed.eq(&grant.access_token_sealed),
+        t::refresh_token_sealed.eq(grant.refresh_token_sealed.as_ref()),
+        t::generation.eq(generation + 1),
+    ))
+    .execute(conn)
+    .await?;
+    Ok(rows == 1)
+}
+
+/// Deletes the tokens of a link.
+pub(crate) async fn delete(conn: &mut Conn, link: LinkId) -> Result<(), StoreError> {
+    diesel::delete(t::table.filter(t::link_id.eq(link.as_uuid())))
+        .execute(conn)
+        .await?;
+    Ok(())
 }

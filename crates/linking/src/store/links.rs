@@ -1,5 +1,6 @@
 //! `links`.
 
+use diesel::dsl::{exists, select};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use domicile_kernel::state::{LinkStatus, TextState};
@@ -189,6 +190,47 @@ pub(crate) async fn update(conn: &mut Conn, link: &Link) -> Result<(), StoreErro
         .execute(conn)
         .await?;
     one_row("update a link", rows)
+}
+
+/// Writes that a link has ended; the time is that of its last change.
+pub(crate) async fn revoke(conn: &mut Conn, link: &Link) -> Result<(), StoreError> {
+    let rows = diesel::update(
+        t::table
+            .filter(t::id.eq(link.id.as_uuid()))
+            .filter(t::status.ne(REVOKED)),
+    )
+    .set((
+        t::status.eq(link.status.as_str()),
+        t::updated_at.eq(link.updated_at),
+        t::revoked_at.eq(link.updated_at),
+    ))
+    .execute(conn)
+    .await?;
+    one_row("revoke a link", rows)
+}
+
+/// Whether a Zoom user has a live link.
+pub(crate) async fn live_by_zoom(
+    conn: &mut Conn,
+    account: &ZoomAccountId,
+    user: &ZoomUserId,
+) -> Result<bool, StoreError> {
+    let live = t::table
+        .filter(t::zoom_account_id.eq(account.as_str()))
+        .filter(t::zoom_user_id.eq(user.as_str()))
+        .filter(t::status.ne(REVOKED));
+    Ok(select(exists(live)).get_result(conn).await?)
+}
+
+/// Whether a Zoom account has a live link, be it to one of its users or to the whole of it.
+pub(crate) async fn any_live_of_account(
+    conn: &mut Conn,
+    account: &ZoomAccountId,
+) -> Result<bool, StoreError> {
+    let live = t::table
+        .filter(t::zoom_account_id.eq(account.as_str()))
+        .filter(t::status.ne(REVOKED));
+    Ok(select(exists(live)).get_result(conn).await?)
 }
 
 /// Locks one link for a change.
