@@ -17,3 +17,4 @@ mod openapi;
 mod plans;
 mod secrets;
 mod startup;
+mod zoom_calls;

@@ -17,10 +17,14 @@ use crate::harness::world::{ALICE, API_KEY, BOB, World};
 const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Where resources of the app listener are configured, and by what the roof calls it.
-const ROUTES: [(&str, &str); 4] = [
+const ROUTES: [(&str, &str); 5] = [
     (
         "domicile_linking::routes::configure_app",
         include_str!("../../crates/linking/src/routes/app.rs"),
+    ),
+    (
+        "domicile_linking::routes::configure_zoom_calls",
+        include_str!("../../crates/linking/src/routes/zoom.rs"),
     ),
     (
         "domicile_recordings::routes::configure",
@@ -43,13 +47,16 @@ const ROOF: &str = include_str!("../../crates/domicile/src/routes.rs");
 fn configured(source: &str) -> BTreeSet<String> {
     let methods = ["get", "head", "post", "put", "patch", "delete"];
     let resources = source.split("web::resource(").skip(1).flat_map(|rest| {
-        let path = rest.split('"').nth(1).unwrap();
+        // What the router calls a tail is a parameter like any other here.
+        let path = rest.split('"').nth(1).unwrap().replace(":.*}", "}");
         // A resource ends where the next one begins or the function ends.
         let resource = rest.split("\n}").next().unwrap();
         let present = methods
             .into_iter()
             .filter(move |it| resource.contains(&format!("web::{it}()")));
-        present.map(move |method| format!("{} {path}", method.to_uppercase()))
+        present
+            .map(|method| format!("{} {path}", method.to_uppercase()))
+            .collect::<Vec<_>>()
     });
     resources.collect()
 }
@@ -93,6 +100,11 @@ fn the_document_describes_exactly_what_the_sources_configure() {
     assert_eq!(described, configured);
 }
 
+fn path_of_nobody(template: &str) -> String {
+    let path = template.replace("{id}", NOBODY).replace("{file_id}", NOBODY);
+    path.replace("{path}", "users/me")
+}
+
 async fn send(world: &World, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     let mut request = Request::builder()
         .method(method)
@@ -109,10 +121,7 @@ async fn every_described_request_is_answered_and_asks_for_a_key_and_no_other_is(
     let document = Document::read();
     let mut methods = BTreeMap::<&str, BTreeSet<String>>::new();
     for operation in document.operations() {
-        let path = operation
-            .place
-            .replace("{id}", NOBODY)
-            .replace("{file_id}", NOBODY);
+        let path = path_of_nobody(operation.place);
         let answer = send(&world, operation.method.clone(), &path, &[], "").await;
         document.assert_describes(&operation.method, operation.place, &answer);
         let expected = if operation.needs_key() { 401 } else { 200 };
@@ -123,7 +132,7 @@ async fn every_described_request_is_answered_and_asks_for_a_key_and_no_other_is(
             .insert(operation.method.to_string());
     }
     for (place, described) in methods {
-        let path = place.replace("{id}", NOBODY).replace("{file_id}", NOBODY);
+        let path = path_of_nobody(place);
         for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] {
             if described.contains(method) {
                 continue;
@@ -241,7 +250,8 @@ async fn what_the_region_answers_and_delivers_is_what_the_document_describes() {
     let successes = described.iter().flat_map(|operation| {
         let statuses = operation.value["responses"].as_object().unwrap().keys();
         let successes = statuses
-            .map(|it| it.parse::<u16>().unwrap())
+            // What stands for a whole class, such as 2XX, is Zoom's.
+            .filter_map(|it| it.parse::<u16>().ok())
             .filter(|it| *it < 300);
         successes.map(|status| (operation.id().to_owned(), status))
     });
@@ -422,7 +432,9 @@ fn the_documents_problems_are_the_table() {
     for operation in document.operations() {
         for (status, response) in operation.value["responses"].as_object().unwrap() {
             let response = document.follow(response);
-            let status: u16 = status.parse().unwrap();
+            let Ok(status) = status.parse::<u16>() else {
+                continue;
+            };
             let name = format!("{} {status}", operation.name());
             let problems = Document::problems(response);
             assert_eq!(problems.is_empty(), status < 400, "{name}");

@@ -8,9 +8,9 @@ use domicile_egress::{Client, Egress, EgressError, Fence, HostRule, SystemResolv
 use domicile_intake::{Dispatcher, Intake, IntakeSettings};
 use domicile_kernel::Ids;
 use domicile_leases::{Workers, WorkersBuilder};
-use domicile_linking::{Linking, LinkingParts, LinkingSettings};
+use domicile_linking::{LinkEraser, Linking, LinkingParts, LinkingSettings};
 use domicile_objects::{ObjectStorage, ObjectsError};
-use domicile_recordings::Library;
+use domicile_recordings::{Library, RecordingsEraser};
 use domicile_store::{Db, SchemaError, StoreError, check_schema};
 use domicile_vault::Vault;
 use domicile_zoom::api::ZoomApi;
@@ -18,7 +18,7 @@ use domicile_zoom::oauth::{InvalidOAuthUrl, ZoomOAuth};
 use thiserror::Error;
 use url::Url;
 
-use crate::plugs::{KeptBodies, LinkTokens, LinksRouter, RecordingEvents};
+use crate::plugs::{ErasedEvents, ErasedRecordings, KeptBodies, LinkTokens, LinksRouter, RecordingEvents};
 use crate::settings::{DRAIN_TIMEOUT, Settings};
 
 /// Why a region could not be built.
@@ -161,7 +161,7 @@ impl Region {
 
     /// The job engine with every kind of job: the one list.
     pub fn workers(&self) -> Workers {
-        let handlers = domicile_linking::jobs::handlers(&self.linking)
+        let handlers = domicile_linking::jobs::handlers(&self.linking, self.erasers())
             .into_iter()
             .chain(domicile_recordings::handlers(self.fetching.clone()))
             .chain(self.delivery.handler());
@@ -172,6 +172,16 @@ impl Region {
             )
             .drain_timeout(DRAIN_TIMEOUT)
             .build()
+    }
+
+    /// Every room that keeps something of links: the one list.
+    fn erasers(&self) -> Vec<Arc<dyn LinkEraser>> {
+        let recordings =
+            RecordingsEraser::new(self.db.clone(), self.ids.clone(), self.fetching.storage.clone());
+        vec![
+            Arc::new(ErasedRecordings(recordings)),
+            Arc::new(ErasedEvents(self.delivery.clone())),
+        ]
     }
 
     /// The inbox's dispatcher with every handler of events: the one list.
@@ -194,6 +204,7 @@ fn linking_settings(settings: &Settings) -> LinkingSettings {
         unknown_cluster: settings.region.unknown_cluster,
         admission: settings.region.admission,
         directory: settings.region.directory.clone(),
+        zoom_calls: settings.zoom.calls.clone(),
     }
 }
 

@@ -14,6 +14,7 @@ use domicile_region::Directory;
 use domicile_store::DbSettings;
 use domicile_vault::RegionKeys;
 use domicile_web::extract::AppKeys;
+use domicile_zoom::api::passthrough::CallRules;
 use domicile_zoom::host::{ApiBase, ZoomHosts};
 use domicile_zoom::signature::WebhookSecrets;
 use url::Url;
@@ -88,6 +89,8 @@ pub struct ZoomSettings {
     pub api_base: ApiBase,
     /// Hosts that downloads and `api_url` may use.
     pub hosts: ZoomHosts,
+    /// The calls of the API that the app may make through a link.
+    pub calls: CallRules,
 }
 
 /// `DOMICILE_OBJECTS_*` and S3's own variables.

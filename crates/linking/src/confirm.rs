@@ -16,7 +16,7 @@ use tracing::{info, warn};
 use crate::claim::Claim;
 use crate::error::LinkingError;
 use crate::grants;
-use crate::jobs::{GRANT_REFRESH, KEEP_ALIVE};
+use crate::jobs::GRANT_REFRESH;
 use crate::link::Link;
 use crate::linking::Linking;
 use crate::metrics::METRICS;
@@ -271,6 +271,7 @@ impl Linking {
                     zoom_user_id: user.cloned(),
                     zoom_cluster: cluster,
                     status: LinkStatus::Active,
+                    reauthorization_reason: None,
                     scopes: auth.tokens.scopes.clone(),
                     created_at: now,
                     updated_at: now,
@@ -310,7 +311,7 @@ impl Linking {
             kind: GRANT_REFRESH,
             key: &job_key,
             lane: None,
-            due_at: now + KEEP_ALIVE,
+            due_at: grants::schedule::first(now, self.parts.ids.rng().as_ref()),
             traceparent: None,
         };
         Ok(enqueue(conn, &self.parts.ids, job).await?)

@@ -1,6 +1,8 @@
 //! Why a step of linking failed.
 
-use domicile_kernel::state::{InvalidTransition, TextState};
+use std::time::Duration;
+
+use domicile_kernel::state::{InvalidTransition, ReauthorizationReason, TextState};
 use domicile_kernel::{Fate, RegionId};
 use domicile_leases::{JobError, LeaseError};
 use domicile_store::{StoreError, TxError};
@@ -46,6 +48,23 @@ pub enum LinkingError {
     /// Zoom refused or its answer was lost; the code is used up.
     #[error("Zoom gave no usable grant")]
     ZoomRejected(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// There is no such link.
+    #[error("there is no such link")]
+    UnknownLink,
+    /// The link has ended for good.
+    #[error("the link has ended")]
+    LinkRevoked,
+    /// Zoom ended the link's grant; its user must authorize again.
+    #[error("the link needs a new authorization")]
+    NeedsReauthorization(Option<ReauthorizationReason>),
+    /// Zoom gives the link no access token just now; its grant lives on.
+    #[error("Zoom gives the link no access token just now")]
+    TokenUnavailable {
+        /// When to ask again, where that is known.
+        retry_after: Option<Duration>,
+        /// What stands in the way.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A state that no code path leaves like this: a defect.
     #[error(transparent)]
     Transition(#[from] InvalidTransition),
@@ -65,6 +84,7 @@ impl LinkingError {
     pub fn fate(&self) -> Fate {
         match self {
             Self::ZoomUnavailable(_) | Self::Lease(LeaseError::Lost) => Fate::RETRY,
+            Self::TokenUnavailable { retry_after, .. } => Fate::Retry { after: *retry_after },
             Self::Vault(error) => error.fate(),
             Self::Store(error) | Self::Lease(LeaseError::Store(error)) => error.fate(),
             Self::ReturnUrlNotAllowed
@@ -77,6 +97,9 @@ impl LinkingError {
             | Self::NotSignedIn
             | Self::Refused(_)
             | Self::ZoomRejected(_)
+            | Self::UnknownLink
+            | Self::LinkRevoked
+            | Self::NeedsReauthorization(_)
             | Self::Transition(_) => Fate::Final,
         }
     }
@@ -87,6 +110,9 @@ impl LinkingError {
             Self::Store(_) => "database",
             Self::Vault(_) => "vault",
             Self::Lease(_) => "lease_lost",
+            Self::TokenUnavailable { .. } => "token_unavailable",
+            Self::NeedsReauthorization(_) => "needs_reauthorization",
+            Self::LinkRevoked => "link_revoked",
             _ => "linking",
         };
         JobError::new(class, self.fate(), self)

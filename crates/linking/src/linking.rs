@@ -2,26 +2,20 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
-use domicile_kernel::{EventId, Ids, LinkId, Secret, Subject, Timestamp, ZoomAccountId, ZoomUserId};
-use domicile_leases::{NewJob, enqueue};
+use domicile_kernel::{EventId, Ids, LinkId, Subject, Timestamp, ZoomAccountId, ZoomUserId};
 use domicile_store::audit::{self, AuditQuery, WrittenEntry};
 use domicile_store::{Conn, Db, NewEvent, Outbox, StoreError};
 use domicile_vault::{DataKey, Place, Vault, VaultError};
 use domicile_zoom::api::ZoomApi;
 use domicile_zoom::host::ApiBase;
 use domicile_zoom::oauth::ZoomOAuth;
+use serde_json::Value;
 
 use crate::error::LinkingError;
-use crate::grants;
-use crate::jobs::GRANT_REFRESH;
 use crate::link::Link;
 use crate::settings::LinkingSettings;
 use crate::store;
 use crate::stray::StrayBudget;
-
-/// An access token is not handed out when it has less than this left.
-const LEAST_LIFE: TimeDelta = TimeDelta::seconds(60);
 
 /// What linking is built from.
 pub struct LinkingParts {
@@ -101,35 +95,6 @@ impl Linking {
         store::links::route(conn, account, user).await
     }
 
-    /// A working access token of a link and the base to use it at. One that runs out is refreshed by its job; then the
-    /// answer is [`LinkingError::ZoomUnavailable`] and the caller tries again later.
-    pub async fn access_token(&self, link: LinkId) -> Result<(Secret<String>, ApiBase), LinkingError> {
-        let parts = &self.parts;
-        let grant = store::grants::get(&mut *parts.db.conn().await?, link)
-            .await?
-            .ok_or(StoreError::NotFound)?;
-        let now = self.now();
-        if grant.access_expires_at - now < LEAST_LIFE {
-            parts
-                .db
-                .run_tx("request_refresh", async |conn: &mut Conn| {
-                    let key = link.to_string();
-                    let job = NewJob {
-                        kind: GRANT_REFRESH,
-                        key: &key,
-                        lane: None,
-                        due_at: now,
-                        traceparent: None,
-                    };
-                    enqueue(conn, &parts.ids, job).await
-                })
-                .await?;
-            return Err(LinkingError::ZoomUnavailable(Box::new(TokenIsRefreshing)));
-        }
-        let token = grants::open_access(&parts.vault, link, &grant).await?;
-        Ok((token, grants::stored_base(parts.api.hosts(), &grant)?))
-    }
-
     /// An event about a link, sealed and ready to be written.
     pub(crate) fn event(
         &self,
@@ -138,8 +103,20 @@ impl Linking {
         link: &Link,
         now: Timestamp,
     ) -> Result<NewEvent, VaultError> {
+        self.event_with(key, event_type, link, &link.event_data(), now)
+    }
+
+    /// The same with data of its own.
+    pub(crate) fn event_with(
+        &self,
+        key: &DataKey,
+        event_type: &'static str,
+        link: &Link,
+        data: &Value,
+        now: Timestamp,
+    ) -> Result<NewEvent, VaultError> {
         let id: EventId = self.parts.ids.make();
-        let data = link.event_data().to_string();
+        let data = data.to_string();
         Ok(NewEvent {
             id,
             mailbox: link.id.into(),
@@ -151,7 +128,3 @@ impl Linking {
         })
     }
 }
-
-#[derive(Debug, thiserror::Error)]
-#[error("the access token has run out and is being refreshed")]
-struct TokenIsRefreshing;

@@ -7,6 +7,8 @@ mod cookie;
 mod pages;
 mod problems;
 mod public;
+mod zoom;
 
 pub use app::configure as configure_app;
 pub use public::configure as configure_public;
+pub use zoom::configure as configure_zoom_calls;

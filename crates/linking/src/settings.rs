@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use domicile_kernel::RegionId;
 use domicile_region::Directory;
+use domicile_zoom::api::passthrough::CallRules;
 use thiserror::Error;
 use url::Url;
 
@@ -26,6 +27,8 @@ pub struct LinkingSettings {
     pub admission: Admission,
     /// All regions, to point a user to her own; empty where there is no directory.
     pub directory: Directory,
+    /// The calls of Zoom's API that the app may make through us.
+    pub zoom_calls: CallRules,
 }
 
 /// What to do with a user whose token answer names the global host or a vanity host, which say nothing of a home cluster.

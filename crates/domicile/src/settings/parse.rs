@@ -12,6 +12,7 @@ use domicile_region::{Directory, Findings};
 use domicile_store::DbSettings;
 use domicile_vault::RegionKeys;
 use domicile_web::extract::AppKeys;
+use domicile_zoom::api::passthrough::CallRules;
 use domicile_zoom::host::ZoomHosts;
 use domicile_zoom::signature::WebhookSecrets;
 use serde::Deserialize;
@@ -54,6 +55,7 @@ struct ZoomSection {
     oauth_url: Option<String>,
     api_url: Option<String>,
     hosts: Option<String>,
+    calls: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -319,6 +321,7 @@ impl Reader {
         let oauth_url = self.url("DOMICILE_ZOOM_OAUTH_URL", section.oauth_url);
         let api_url = self.url(API_URL, section.api_url);
         let hosts = self.parsed::<ZoomHosts>("DOMICILE_ZOOM_HOSTS", section.hosts);
+        let calls = self.parsed::<CallRules>("DOMICILE_ZOOM_CALLS", section.calls);
         let api_base = match (&hosts, api_url) {
             (Some(hosts), Some(url)) => self.faults.take(API_URL, hosts.validate_api_url(url.as_str())),
             _ => None,
@@ -330,6 +333,7 @@ impl Reader {
             oauth_url: oauth_url?,
             api_base: api_base?,
             hosts: hosts?,
+            calls: calls?,
         })
     }
 

@@ -112,6 +112,15 @@ pub const SETTINGS: &[Setting] = &[
         "host suffixes that downloads and api_url may use",
     ),
     setting(
+        "DOMICILE_ZOOM_CALLS",
+        Default(
+            "GET /users/me, GET /users/me/recordings, GET /users/me/meetings, GET /users/{userId}, \
+             GET /users/{userId}/recordings, GET /users/{userId}/meetings, GET /meetings/{meetingId}, \
+             GET /meetings/{meetingId}/recordings, GET /meetings/{meetingId}/transcript",
+        ),
+        "comma list of the calls of Zoom's API that the app may make through a link, METHOD /path with {name} for an id; none for none",
+    ),
+    setting(
         "DOMICILE_VAULT_KEYS",
         Required,
         "id:base64,...: keys of 32 bytes, the first seals",

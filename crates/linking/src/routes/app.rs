@@ -33,7 +33,8 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(
             web::resource("/v1/links/{id}")
                 .name("link")
-                .route(web::get().to(get_link)),
+                .route(web::get().to(get_link))
+                .route(web::delete().to(unlink)),
         )
         .configure(super::admissions::configure)
         .configure(super::audit::configure);
@@ -140,6 +141,15 @@ async fn get_link(
         Some(link) => Ok(HttpResponse::Ok().json(link.view())),
         None => Err(Problem::NotFound.into_error("There is no link with this id.")),
     }
+}
+
+async fn unlink(
+    key: AppKey,
+    linking: web::Data<Linking>,
+    id: web::Path<LinkId>,
+) -> Result<HttpResponse, ProblemError> {
+    linking.unlink(*id, actor(&key)).await?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 pub(super) fn parse_subject(field: &'static str, text: &str) -> Result<Subject, ProblemError> {

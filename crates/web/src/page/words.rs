@@ -78,6 +78,11 @@ pub(crate) fn words_for(problem: Problem) -> Words {
             "Zoom refused the connection, so nothing was connected.",
             START_AGAIN,
         ),
+        Problem::ZoomAnswerUnusable | Problem::ZoomAnswerLost => (
+            "Zoom gave no usable answer",
+            "Zoom's answer did not come, or cannot be shown.",
+            TRY_LATER,
+        ),
         Problem::ZoomUnavailable => (
             "Zoom cannot be reached",
             "Zoom does not answer at the moment.",

@@ -144,6 +144,10 @@ problems! {
     ZoomRejected = "zoom_rejected", BAD_GATEWAY, never,
         "Zoom refused what was needed",
         "Start again from a new connect session; if it stays, give the request id to the region's operators.";
+    /// Zoom answered, with what is not passed on.
+    ZoomAnswerUnusable = "zoom_answer_unusable", BAD_GATEWAY, never,
+        "Zoom's answer cannot be passed on",
+        "Ask for less at once, where `detail` says that it was too much; else give the request id to the region's operators.";
     /// This service cannot do it just now.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, retry,
         "This is not possible just now",
@@ -152,6 +156,10 @@ problems! {
     ZoomUnavailable = "zoom_unavailable", SERVICE_UNAVAILABLE, retry,
         "Zoom cannot be reached just now",
         "Try again as Retry-After says.";
+    /// Zoom may have acted and its answer is lost.
+    ZoomAnswerLost = "zoom_answer_lost", GATEWAY_TIMEOUT, never,
+        "Zoom's answer was lost",
+        "Zoom may have done what was asked. Look there before you ask again.";
 }
 
 #[cfg(test)]
