@@ -3,6 +3,7 @@
 mod confirm;
 mod error;
 mod grants;
+pub mod identity;
 pub mod jobs;
 mod link;
 mod linking;
@@ -14,6 +15,7 @@ mod store;
 mod token;
 
 pub use error::LinkingError;
+pub use identity::{Identity, IdentityError, IdentitySettings};
 pub use link::{Link, LinkView};
 pub use linking::{Linking, LinkingParts};
 pub use sessions::{CreatedSession, Returned, SESSION_LIFE, StartedSession};

@@ -8,6 +8,8 @@ use opentelemetry::{KeyValue, global};
 pub(crate) struct LinkingMetrics {
     sessions: Counter<u64>,
     refreshes: Counter<u64>,
+    session_tokens: Counter<u64>,
+    jwks_fetches: Counter<u64>,
 }
 
 pub(crate) static METRICS: LazyLock<LinkingMetrics> = LazyLock::new(|| {
@@ -20,6 +22,14 @@ pub(crate) static METRICS: LazyLock<LinkingMetrics> = LazyLock::new(|| {
         refreshes: meter
             .u64_counter("domicile.grant.refreshes")
             .with_description("Refreshes of grants by outcome")
+            .build(),
+        session_tokens: meter
+            .u64_counter("domicile.app.session_tokens")
+            .with_description("Verifications of the app's session tokens by outcome")
+            .build(),
+        jwks_fetches: meter
+            .u64_counter("domicile.app.jwks_fetches")
+            .with_description("Fetches of the app's keys by outcome")
             .build(),
     }
 });
@@ -34,5 +44,15 @@ impl LinkingMetrics {
 
     pub(crate) fn refresh(&self, outcome: &'static str) {
         self.refreshes.add(1, &[KeyValue::new("outcome", outcome)]);
+    }
+
+    pub(crate) fn session_token(&self, outcome: &'static str) {
+        self.session_tokens
+            .add(1, &[KeyValue::new("outcome", outcome)]);
+    }
+
+    pub(crate) fn jwks_fetch(&self, outcome: &'static str) {
+        self.jwks_fetches
+            .add(1, &[KeyValue::new("outcome", outcome)]);
     }
 }
