@@ -106,7 +106,7 @@ async fn what_runs_in_a_loop_reads_no_large_table_from_end_to_end() {
     assert_eq!(region.dispatcher().run_due().await.unwrap(), 1);
     let event = NewEvent {
         id: EventId::from(Uuid::from_u128(2)),
-        mailbox: LinkId::from(LINK),
+        mailbox: LinkId::from(LINK).into(),
         event_type: "link.active",
         version: 1,
         subject,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domicile_kernel::{Fate, LinkId};
+use domicile_kernel::{Fate, MailboxId};
 use domicile_leases::{Backoff, Finished, Handler, JobError, JobKind, Lease, LeaseError, Policy};
 use domicile_store::Conn;
 use tracing::{Instrument, info, info_span};
@@ -55,7 +55,7 @@ impl Mailboxes {
     async fn delivered(
         &self,
         lease: &Lease,
-        mailbox: LinkId,
+        mailbox: MailboxId,
         event: &StoredEvent,
         posted: &Posted,
     ) -> Result<Finished, JobError> {
@@ -85,7 +85,7 @@ impl Mailboxes {
     async fn deliver(
         &self,
         lease: &Lease,
-        mailbox: LinkId,
+        mailbox: MailboxId,
         event: &StoredEvent,
     ) -> Result<Finished, JobError> {
         let inner = &self.delivery.inner;
@@ -118,7 +118,7 @@ impl Handler for Mailboxes {
     }
 
     async fn run(&self, lease: &Lease) -> Result<Finished, JobError> {
-        let mailbox: LinkId = lease
+        let mailbox: MailboxId = lease
             .key()
             .parse()
             .map_err(|error| JobError::fail("malformed_key", error))?;

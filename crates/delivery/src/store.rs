@@ -11,7 +11,7 @@ use diesel::dsl::{count_star, exists, min, select, sql};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Nullable};
 use diesel_async::RunQueryDsl;
-use domicile_kernel::{EventId, LinkId, Subject, Timestamp};
+use domicile_kernel::{EventId, MailboxId, Subject, Timestamp};
 use domicile_store::schema::{delivery_attempts, events};
 use domicile_store::{Conn, NewEvent, StoreError, one_row};
 use uuid::Uuid;
@@ -177,7 +177,7 @@ pub(crate) async fn by_id(conn: &mut Conn, id: EventId) -> Result<Option<StoredE
 /// The oldest event of a mailbox that is not delivered.
 pub(crate) async fn next_pending(
     conn: &mut Conn,
-    mailbox: LinkId,
+    mailbox: MailboxId,
 ) -> Result<Option<StoredEvent>, StoreError> {
     let row: Option<Row> = events::table
         .select(COLUMNS)
@@ -193,7 +193,7 @@ pub(crate) async fn next_pending(
 /// Whether a mailbox has undelivered events after this one.
 pub(crate) async fn has_pending_after(
     conn: &mut Conn,
-    mailbox: LinkId,
+    mailbox: MailboxId,
     sequence: i64,
 ) -> Result<bool, StoreError> {
     Ok(select(exists(

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::DateTime;
-use domicile_kernel::{Clock, EventId, Ids, LinkId, Secret, Timestamp, ZoomAccountId};
+use domicile_kernel::{Clock, EventId, Ids, MailboxId, Secret, Timestamp, ZoomAccountId};
 use domicile_leases::Workers;
 use domicile_store::{Conn, NewEvent, Outbox, StoreError};
 use domicile_testkit::clock::{SeededRng, TestClock, ids};
@@ -76,7 +76,7 @@ impl Room {
     }
 
     /// An event with this note in its data, ready to be written.
-    async fn event(&self, mailbox: LinkId, subject: &str, note: &str) -> NewEvent {
+    async fn event(&self, mailbox: MailboxId, subject: &str, note: &str) -> NewEvent {
         let scope = KeyScope::Account(ZoomAccountId::new(ACCOUNT));
         let key = self.vault.key(&scope).await.unwrap();
         let id: EventId = self.ids.make();
@@ -94,7 +94,7 @@ impl Room {
         }
     }
 
-    async fn write(&self, mailbox: LinkId, subject: &str, note: &str) -> EventId {
+    async fn write(&self, mailbox: MailboxId, subject: &str, note: &str) -> EventId {
         let event = self.event(mailbox, subject, note).await;
         let id = event.id;
         self.db
@@ -149,8 +149,8 @@ impl Room {
     }
 }
 
-fn mailbox(number: u128) -> LinkId {
-    LinkId::from(Uuid::from_u128(number))
+fn mailbox(number: u128) -> MailboxId {
+    MailboxId::from(Uuid::from_u128(number))
 }
 
 /// Longer than anything here takes; a test that waits for it has failed.

@@ -80,4 +80,20 @@ ids! {
     WorkerId
     /// A data key of the vault.
     KeyId
+    /// An ordered queue of events: a link's, or a connect session's before there is a link.
+    MailboxId
+    /// An entry of the audit.
+    AuditId
+}
+
+impl From<LinkId> for MailboxId {
+    fn from(link: LinkId) -> Self {
+        Self(link.0)
+    }
+}
+
+impl From<ConnectSessionId> for MailboxId {
+    fn from(session: ConnectSessionId) -> Self {
+        Self(session.0)
+    }
 }

@@ -129,7 +129,7 @@ impl Linking {
         let data = link.event_data().to_string();
         Ok(NewEvent {
             id,
-            mailbox: link.id,
+            mailbox: link.id.into(),
             event_type,
             version: 1,
             subject: link.subject.clone(),

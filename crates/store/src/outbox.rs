@@ -1,7 +1,7 @@
 //! The port through which rooms tell the app something; the roof plugs `delivery` in.
 
 use async_trait::async_trait;
-use domicile_kernel::{EventId, LinkId, Subject, Timestamp};
+use domicile_kernel::{EventId, MailboxId, Subject, Timestamp};
 
 use crate::db::Conn;
 use crate::error::StoreError;
@@ -11,8 +11,8 @@ use crate::error::StoreError;
 pub struct NewEvent {
     /// The id, also the row that the sealed data is bound to.
     pub id: EventId,
-    /// The mailbox: events of one link are delivered in order.
-    pub mailbox: LinkId,
+    /// The mailbox: its events are delivered in order. A link has one, and a connect session that came to no link.
+    pub mailbox: MailboxId,
     /// Such as `recording.stored`.
     pub event_type: &'static str,
     /// The version of the shape of the data.

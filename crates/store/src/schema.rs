@@ -1,6 +1,48 @@
 //! The tables of the migrations, as diesel names them. Written by `cargo xtask gen`; never edit it.
 
 diesel::table! {
+    /// The Zoom accounts that may link here where the region's admission is by account.
+    admitted_accounts (zoom_account_id) {
+        /// Zoom's account id.
+        zoom_account_id -> Text,
+        /// When it was admitted.
+        admitted_at -> Timestamptz,
+        /// Who admitted it: app:<name of the API key> or operator.
+        admitted_by -> Text,
+    }
+}
+
+diesel::table! {
+    /// Who did what to links, when, and what came of it, written in the transaction that did it. Ids alone, no personal data.
+    audit_entries (id) {
+        /// The entry's id.
+        id -> Uuid,
+        /// The order of writing, and the cursor of the list.
+        sequence -> Int8,
+        /// When it happened.
+        occurred_at -> Timestamptz,
+        /// Who did it: app:<name of the API key>, browser, operator, service, zoom.
+        actor -> Text,
+        /// What was done or tried, such as link.activate.
+        action -> Text,
+        /// done or refused.
+        outcome -> Text,
+        /// Why it was refused, or why it was done where there is more than one cause.
+        reason -> Nullable<Text>,
+        /// Whom of the app's it is about.
+        subject -> Nullable<Text>,
+        /// The connect session that it is about.
+        connect_session_id -> Nullable<Uuid>,
+        /// The link that it is about.
+        link_id -> Nullable<Uuid>,
+        /// The Zoom account that it is about.
+        zoom_account_id -> Nullable<Text>,
+        /// The Zoom user that it is about.
+        zoom_user_id -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     /// One attempt to link, from the app's request to its end. No secret is kept in clear.
     connect_sessions (id) {
         /// The id that the app knows.
@@ -35,6 +77,8 @@ diesel::table! {
         started_at -> Nullable<Timestamptz>,
         /// When it was completed or refused.
         finished_at -> Nullable<Timestamptz>,
+        /// Whether the app allows that links which stand in the way end.
+        replace_existing -> Bool,
     }
 }
 
@@ -313,6 +357,8 @@ diesel::joinable!(recording_files -> recordings (recording_id));
 diesel::joinable!(recordings -> links (link_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    admitted_accounts,
+    audit_entries,
     connect_sessions,
     delivery_attempts,
     events,

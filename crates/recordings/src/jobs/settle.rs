@@ -136,7 +136,7 @@ impl Shared {
         let id: EventId = self.ids.make();
         let event = NewEvent {
             id,
-            mailbox: link.id,
+            mailbox: link.id.into(),
             event_type,
             version: EVENT_VERSION,
             subject: link.subject.clone(),
