@@ -22,8 +22,8 @@ use domicile_kernel::{Clock, Subject};
 pub use error::{IdentityError, JwksError};
 pub use keys::{JWKS_MAX_AGE, JWKS_OUTAGE_LIMIT, JWKS_REFRESH_INTERVAL, JWKS_RETRY_INTERVAL, JWKS_TIMEOUTS};
 pub use settings::{
-    Algorithms, ClaimName, CookieName, FieldName, IdentityMode, IdentitySettings, InvalidIdentitySetting, Leeway,
-    SessionJwtSettings, SigningAlgorithm, TokenPlace,
+    Algorithms, ClaimName, CookieName, FieldName, IdentityMode, IdentitySettings, InvalidIdentitySetting,
+    Leeway, SessionJwtSettings, SigningAlgorithm, TokenPlace,
 };
 pub use token::MAX_TOKEN_BYTES;
 
@@ -47,7 +47,7 @@ impl Identity {
         match settings {
             IdentitySettings::Confirm => Self::Confirm,
             IdentitySettings::SessionJwt(settings) => {
-                Self::SessionJwt(SessionTokens::new(settings, client, clock))
+                Self::SessionJwt(SessionTokens::new(*settings, client, clock))
             }
         }
     }
@@ -70,7 +70,11 @@ impl SessionTokens {
     pub fn new(settings: SessionJwtSettings, client: Client, clock: Arc<dyn Clock>) -> Self {
         let keys = AppKeys::new(settings.jwks_url.clone(), client, Arc::clone(&clock));
         Self {
-            inner: Arc::new(Inner { settings, keys, clock }),
+            inner: Arc::new(Inner {
+                settings,
+                keys,
+                clock,
+            }),
         }
     }
 
@@ -90,7 +94,11 @@ impl SessionTokens {
     }
 
     async fn verify_token(&self, token: &str) -> Result<VerifiedSession, IdentityError> {
-        let Inner { settings, keys, clock } = &*self.inner;
+        let Inner {
+            settings,
+            keys,
+            clock,
+        } = &*self.inner;
         let presented = Presented::parse(token, &settings.algorithms)?;
         let known = keys.current().await?;
         let claims = match presented.verify(known.set()) {

@@ -13,6 +13,7 @@ use domicile_zoom::oauth::ZoomOAuth;
 
 use crate::error::LinkingError;
 use crate::grants;
+use crate::identity::Identity;
 use crate::jobs::GRANT_REFRESH;
 use crate::link::Link;
 use crate::settings::LinkingSettings;
@@ -37,6 +38,8 @@ pub struct LinkingParts {
     pub default_api_base: ApiBase,
     /// Where events go.
     pub outbox: Arc<dyn Outbox>,
+    /// How the finisher of a connect session is known.
+    pub identity: Identity,
     /// The region's settings.
     pub settings: LinkingSettings,
 }
@@ -58,6 +61,11 @@ impl Linking {
     /// The region's settings.
     pub fn settings(&self) -> &LinkingSettings {
         &self.parts.settings
+    }
+
+    /// How the finisher of a connect session is known.
+    pub fn identity(&self) -> &Identity {
+        &self.parts.identity
     }
 
     pub(crate) fn now(&self) -> Timestamp {

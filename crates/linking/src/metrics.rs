@@ -47,12 +47,10 @@ impl LinkingMetrics {
     }
 
     pub(crate) fn session_token(&self, outcome: &'static str) {
-        self.session_tokens
-            .add(1, &[KeyValue::new("outcome", outcome)]);
+        self.session_tokens.add(1, &[KeyValue::new("outcome", outcome)]);
     }
 
     pub(crate) fn jwks_fetch(&self, outcome: &'static str) {
-        self.jwks_fetches
-            .add(1, &[KeyValue::new("outcome", outcome)]);
+        self.jwks_fetches.add(1, &[KeyValue::new("outcome", outcome)]);
     }
 }

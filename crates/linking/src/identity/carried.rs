@@ -69,7 +69,11 @@ mod tests {
         TokenPlace::Field(name.parse().unwrap())
     }
 
-    fn found(place: &TokenPlace, cookies: &[(&str, &str)], fields: &[(&str, &str)]) -> Result<String, &'static str> {
+    fn found(
+        place: &TokenPlace,
+        cookies: &[(&str, &str)],
+        fields: &[(&str, &str)],
+    ) -> Result<String, &'static str> {
         let cookies: Vec<_> = cookies
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -91,7 +95,10 @@ mod tests {
         let cookies = [("session", "a.b.c"), ("Session", "d.e.f")];
         let fields = [("x-session", "g.h.i")];
         assert_eq!(found(&cookie(), &cookies, &fields), Ok("a.b.c".to_owned()));
-        assert_eq!(found(&field("X-Session"), &cookies, &fields), Ok("g.h.i".to_owned()));
+        assert_eq!(
+            found(&field("X-Session"), &cookies, &fields),
+            Ok("g.h.i".to_owned())
+        );
         assert_eq!(found(&cookie(), &[], &fields), Err("missing"));
         assert_eq!(found(&field("x-session"), &cookies, &[]), Err("missing"));
     }
@@ -114,7 +121,11 @@ mod tests {
             ("a.b.c", Err("missing")),
             ("Bearer ", Err("missing")),
         ] {
-            assert_eq!(found(&place, &[], &[("authorization", value)]), expected, "{value}");
+            assert_eq!(
+                found(&place, &[], &[("authorization", value)]),
+                expected,
+                "{value}"
+            );
         }
     }
 

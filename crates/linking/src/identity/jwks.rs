@@ -155,7 +155,9 @@ impl Jwk {
                 let (modulus, exponent) = (decode(self.n.as_ref()?)?, decode(self.e.as_ref()?)?);
                 let bytes = modulus.iter().skip_while(|byte| **byte == 0).count();
                 if !RSA_MODULUS_BYTES.contains(&bytes) {
-                    warn!("the app publishes an RSA key of less than 2048 or more than 8192 bits, which is not used");
+                    warn!(
+                        "the app publishes an RSA key of less than 2048 or more than 8192 bits, which is not used"
+                    );
                     return None;
                 }
                 let key = DecodingKey::from_rsa_raw_components(&modulus, &exponent);

@@ -53,7 +53,13 @@ mod tests {
 
     #[test]
     fn a_name_that_stands_twice_is_refused() {
-        for text in [r#"{"sub":"a","sub":"b"}"#, r#"{"sub":"a","\u0073ub":"a"}"#, "[]", "1", ""] {
+        for text in [
+            r#"{"sub":"a","sub":"b"}"#,
+            r#"{"sub":"a","\u0073ub":"a"}"#,
+            "[]",
+            "1",
+            "",
+        ] {
             assert!(serde_json::from_str::<UniqueObject>(text).is_err(), "{text}");
         }
         let object: UniqueObject = serde_json::from_str(r#"{"sub":"a","org":null}"#).unwrap();

@@ -16,7 +16,7 @@ pub enum IdentitySettings {
     /// The app's backend confirms ticket and subject.
     Confirm,
     /// The browser carries the app's session token.
-    SessionJwt(SessionJwtSettings),
+    SessionJwt(Box<SessionJwtSettings>),
 }
 
 /// `DOMICILE_APP_IDENTITY`
@@ -62,7 +62,10 @@ pub enum InvalidIdentitySetting {
     #[error("names none: tokens without a signature are never accepted")]
     Unsigned,
     /// No algorithm of [`SigningAlgorithm`].
-    #[error("holds something that is no algorithm; known are {}", SigningAlgorithm::names())]
+    #[error(
+        "holds something that is no algorithm; known are {}",
+        SigningAlgorithm::names()
+    )]
     UnknownAlgorithm,
     /// No algorithm at all.
     #[error("names no algorithm")]
@@ -77,7 +80,9 @@ pub enum InvalidIdentitySetting {
     #[error("must not be the field that holds the cookies; name the cookie in DOMICILE_APP_JWT_COOKIE")]
     CookieField,
     /// Nothing that can name somebody.
-    #[error("is no claim that names somebody: 1 to 100 visible characters, and not one of iss, aud, exp, nbf, iat, jti")]
+    #[error(
+        "is no claim that names somebody: 1 to 100 visible characters, and not one of iss, aud, exp, nbf, iat, jti"
+    )]
     Claim,
     /// Not a whole number of seconds in the range.
     #[error("is no whole number of seconds from 0 to {}", Leeway::MAX_SECONDS)]
@@ -363,7 +368,10 @@ mod tests {
             assert!(text.parse::<CookieName>().is_err(), "{text}");
         }
         assert!("X-App-Session".parse::<FieldName>().is_ok());
-        assert_eq!("Cookie".parse::<FieldName>(), Err(InvalidIdentitySetting::CookieField));
+        assert_eq!(
+            "Cookie".parse::<FieldName>(),
+            Err(InvalidIdentitySetting::CookieField)
+        );
         assert_eq!("a b".parse::<FieldName>(), Err(InvalidIdentitySetting::Field));
         for text in ["sub", "https://app.example/user", "org_id"] {
             assert!(text.parse::<ClaimName>().is_ok(), "{text}");
@@ -376,9 +384,16 @@ mod tests {
     #[test]
     fn the_leeway_ends_at_two_minutes() {
         assert_eq!("0".parse::<Leeway>().unwrap().as_delta(), TimeDelta::zero());
-        assert_eq!("120".parse::<Leeway>().unwrap().as_delta(), TimeDelta::seconds(120));
+        assert_eq!(
+            "120".parse::<Leeway>().unwrap().as_delta(),
+            TimeDelta::seconds(120)
+        );
         for text in ["121", "-1", "1.5", "", "30s", "99999"] {
-            assert_eq!(text.parse::<Leeway>(), Err(InvalidIdentitySetting::Leeway), "{text}");
+            assert_eq!(
+                text.parse::<Leeway>(),
+                Err(InvalidIdentitySetting::Leeway),
+                "{text}"
+            );
         }
     }
 }
