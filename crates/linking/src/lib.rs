@@ -29,7 +29,7 @@ pub use link::{Link, LinkView};
 pub use linking::{Linking, LinkingParts};
 pub use passthrough::{ZoomCall, ZoomCallError};
 pub use refusal::{Home, Refusal};
-pub use returning::{Finisher, Returned};
+pub use returning::Returned;
 pub use sessions::{CreatedSession, NewConnectSession, SESSION_LIFE, StartedSession};
 pub use settings::{Admission, LinkingSettings, ReturnUrls, UnknownCluster};
 pub use unlink::{AtZoom, EndedLink, Ending, Erasure, LinkEraser};
