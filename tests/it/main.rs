@@ -9,8 +9,11 @@
 
 mod harness;
 
+mod attacks;
 mod bad_input;
+mod conflicts;
 mod crash;
+mod home;
 mod linking;
 mod main_path;
 mod openapi;

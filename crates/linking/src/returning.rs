@@ -104,9 +104,7 @@ impl Linking {
             }
             Err(error) => {
                 if matches!(error, LinkingError::UnknownSession) {
-                    let entry =
-                        AuditEntry::refused(Actor::Browser, "connect_session.return", "unknown_state");
-                    self.audit_refused(Actor::Browser, entry).await;
+                    self.audit_return("unknown_state").await;
                 }
                 Err(error)
             }

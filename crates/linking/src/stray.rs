@@ -52,6 +52,12 @@ impl StrayBudget {
 }
 
 impl Linking {
+    /// Leaves an audit entry about a browser that came to the callback with something that belongs to no session.
+    pub(crate) async fn audit_return(&self, reason: &'static str) {
+        let entry = AuditEntry::refused(Actor::Browser, "connect_session.return", reason);
+        self.audit_refused(Actor::Browser, entry).await;
+    }
+
     /// Leaves an audit entry about a refused step that changed nothing. It is no reason to fail the answer, which is a
     /// refusal anyway.
     pub(crate) async fn audit_refused(&self, actor: Actor, entry: AuditEntry) {

@@ -118,9 +118,14 @@ impl CallbackQuery {
 async fn callback(linking: web::Data<Linking>, request: HttpRequest, reference: RequestId) -> HttpResponse {
     let settings = linking.settings();
     let Some(query) = CallbackQuery::parse(request.query_string()) else {
+        linking.audit_return("malformed_return").await;
         return failed(&LinkingError::UnknownSession, &linking, &reference);
     };
     let Some(state) = query.state.filter(|state| !state.is_empty()) else {
+        // A visit without anything is no attempt at all.
+        if query.code.is_some() {
+            linking.audit_return("no_state").await;
+        }
         return pages::from_marketplace(settings);
     };
     let returned = match (query.code, query.error) {
