@@ -18,9 +18,7 @@ use domicile_zoom::oauth::{InvalidOAuthUrl, ZoomOAuth};
 use thiserror::Error;
 use url::Url;
 
-use crate::plugs::{
-    ErasedEvents, ErasedRecordings, KeptBodies, LinkTokens, LinksRouter, RecordingEvents,
-};
+use crate::plugs::{ErasedEvents, ErasedRecordings, KeptBodies, LinkTokens, LinksRouter, RecordingEvents};
 use crate::settings::{DRAIN_TIMEOUT, Settings};
 
 /// Why a region could not be built.
@@ -178,11 +176,8 @@ impl Region {
 
     /// Every room that keeps something of links: the one list.
     fn erasers(&self) -> Vec<Arc<dyn LinkEraser>> {
-        let recordings = RecordingsEraser::new(
-            self.db.clone(),
-            self.ids.clone(),
-            self.fetching.storage.clone(),
-        );
+        let recordings =
+            RecordingsEraser::new(self.db.clone(), self.ids.clone(), self.fetching.storage.clone());
         vec![
             Arc::new(ErasedRecordings(recordings)),
             Arc::new(ErasedEvents(self.delivery.clone())),
@@ -206,6 +201,9 @@ fn linking_settings(settings: &Settings) -> LinkingSettings {
         start_url: settings.app.start_url.clone(),
         return_urls: settings.app.return_urls.clone(),
         clusters: settings.region.zoom_clusters.clone(),
+        unknown_cluster: settings.region.unknown_cluster,
+        admission: settings.region.admission,
+        directory: settings.region.directory.clone(),
         zoom_calls: settings.zoom.calls.clone(),
     }
 }

@@ -9,7 +9,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use domicile_kernel::{RegionId, Secret};
-use domicile_linking::ReturnUrls;
+use domicile_linking::{Admission, ReturnUrls, UnknownCluster};
+use domicile_region::Directory;
 use domicile_store::DbSettings;
 use domicile_vault::RegionKeys;
 use domicile_web::extract::AppKeys;
@@ -54,6 +55,12 @@ pub struct RegionSettings {
     pub name: String,
     /// Zoom home clusters whose users may link here.
     pub zoom_clusters: Vec<String>,
+    /// What to do with users whose home cluster Zoom does not name.
+    pub unknown_cluster: UnknownCluster,
+    /// Which Zoom accounts may link here.
+    pub admission: Admission,
+    /// All regions; empty where there is no directory.
+    pub directory: Directory,
 }
 
 /// `DOMICILE_HTTP_*`

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use domicile_kernel::Fate;
-use domicile_kernel::state::{InvalidTransition, ReauthorizationReason, RefusalReason};
+use domicile_kernel::state::{InvalidTransition, ReauthorizationReason, TextState};
+use domicile_kernel::{Fate, RegionId};
 use domicile_leases::{JobError, LeaseError};
 use domicile_store::{StoreError, TxError};
 use domicile_vault::VaultError;
-use domicile_zoom::host::ApiUrlError;
 use domicile_zoom::oauth::OAuthError;
 use thiserror::Error;
+
+use crate::refusal::Refusal;
 
 /// A failed step. What the app or the user did wrong is told apart from what failed here or at Zoom.
 #[derive(Debug, Error)]
@@ -17,27 +18,30 @@ pub enum LinkingError {
     /// The `return_url` does not lie below a configured prefix.
     #[error("the return URL lies below none of the configured prefixes")]
     ReturnUrlNotAllowed,
-    /// No session has this connect token, state or ticket.
+    /// No session has this connect token or state.
     #[error("there is no such connect session")]
     UnknownSession,
+    /// No session has this ticket.
+    #[error("there is no such ticket")]
+    UnknownTicket,
+    /// The ticket says that another region made it.
+    #[error("the ticket belongs to the region {0}")]
+    OtherRegion(RegionId),
     /// The session has run out.
     #[error("the connect session has expired")]
     Expired,
     /// The session has gone past the step that was asked for.
     #[error("the connect session has been used already")]
     Used,
+    /// The browser's session token names another subject than the one that the session is for; nothing has changed.
+    #[error("the browser is signed in as another subject")]
+    AnotherSubject,
+    /// The browser has no valid session token of the app's; nothing has changed.
+    #[error("the browser is not signed in to the app")]
+    NotSignedIn,
     /// It ended without a link, now or before.
-    #[error("the connect session was refused: {}", domicile_kernel::state::TextState::as_str(*.0))]
-    Refused(RefusalReason),
-    /// The user's home is a cluster of another region.
-    #[error("the Zoom user's home cluster belongs to another region")]
-    WrongCluster {
-        /// The home cluster, such as `us`.
-        cluster: String,
-    },
-    /// The token answer names an API host that the settings do not allow.
-    #[error("the Zoom user's API host is not one of DOMICILE_ZOOM_HOSTS")]
-    UnknownHome(#[source] ApiUrlError),
+    #[error("the connect session was refused: {}", .0.reason.as_str())]
+    Refused(Refusal),
     /// Zoom could not be asked; nothing was used up.
     #[error("Zoom cannot be reached")]
     ZoomUnavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -85,11 +89,13 @@ impl LinkingError {
             Self::Store(error) | Self::Lease(LeaseError::Store(error)) => error.fate(),
             Self::ReturnUrlNotAllowed
             | Self::UnknownSession
+            | Self::UnknownTicket
+            | Self::OtherRegion(_)
             | Self::Expired
             | Self::Used
+            | Self::AnotherSubject
+            | Self::NotSignedIn
             | Self::Refused(_)
-            | Self::WrongCluster { .. }
-            | Self::UnknownHome(_)
             | Self::ZoomRejected(_)
             | Self::UnknownLink
             | Self::LinkRevoked

@@ -2,6 +2,7 @@
 
 use domicile_kernel::state::{InvalidTransition, LinkStatus, ReauthorizationReason};
 use domicile_kernel::{LinkId, Subject, Timestamp, ZoomAccountId, ZoomUserId};
+use domicile_zoom::scope;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -39,8 +40,16 @@ pub struct LinkView<'a> {
     reauthorization_reason: Option<ReauthorizationReason>,
     zoom: ZoomView<'a>,
     scopes: &'a [String],
+    missing_scopes: Vec<MissingScope>,
     created_at: Timestamp,
     updated_at: Timestamp,
+}
+
+/// A scope that was not granted, with what does not work without it.
+#[derive(Debug, Serialize)]
+struct MissingScope {
+    scope: &'static str,
+    disables: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -64,6 +73,13 @@ impl Link {
                 cluster: self.zoom_cluster.as_deref(),
             },
             scopes: &self.scopes,
+            missing_scopes: scope::missing(&self.scopes)
+                .into_iter()
+                .map(|needed| MissingScope {
+                    scope: needed.name,
+                    disables: needed.disables,
+                })
+                .collect(),
             created_at: self.created_at,
             updated_at: self.updated_at,
         }

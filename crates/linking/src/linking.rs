@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domicile_kernel::{EventId, Ids, LinkId, Subject, Timestamp, ZoomAccountId, ZoomUserId};
+use domicile_store::audit::{self, AuditQuery, WrittenEntry};
 use domicile_store::{Conn, Db, NewEvent, Outbox, StoreError};
 use domicile_vault::{DataKey, Place, Vault, VaultError};
 use domicile_zoom::api::ZoomApi;
@@ -14,6 +15,7 @@ use crate::error::LinkingError;
 use crate::link::Link;
 use crate::settings::LinkingSettings;
 use crate::store;
+use crate::stray::StrayBudget;
 
 /// What linking is built from.
 pub struct LinkingParts {
@@ -39,6 +41,7 @@ pub struct LinkingParts {
 #[derive(Clone)]
 pub struct Linking {
     pub(crate) parts: Arc<LinkingParts>,
+    pub(crate) stray: Arc<StrayBudget>,
 }
 
 impl Linking {
@@ -46,6 +49,7 @@ impl Linking {
     pub fn new(parts: LinkingParts) -> Self {
         Self {
             parts: Arc::new(parts),
+            stray: Arc::default(),
         }
     }
 
@@ -71,6 +75,15 @@ impl Linking {
         limit: i64,
     ) -> Result<Vec<Link>, LinkingError> {
         Ok(store::links::list(&mut *self.parts.db.conn().await?, subject, before, limit).await?)
+    }
+
+    /// What was done to links and what was refused, newest first.
+    pub async fn audit_entries(
+        &self,
+        query: &AuditQuery,
+        limit: i64,
+    ) -> Result<Vec<WrittenEntry>, LinkingError> {
+        Ok(audit::list(&mut *self.parts.db.conn().await?, query, limit).await?)
     }
 
     /// The link that an event of this account and user belongs to: exactly the user's, else exactly the account's (INV-7).

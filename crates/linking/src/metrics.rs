@@ -9,6 +9,7 @@ use opentelemetry::{KeyValue, global};
 pub(crate) struct LinkingMetrics {
     sessions: Counter<u64>,
     refreshes: Counter<u64>,
+    strays: Counter<u64>,
     zoom_calls: Counter<u64>,
     links_ended: Counter<u64>,
     revocations: Counter<u64>,
@@ -30,7 +31,9 @@ pub(crate) static METRICS: LazyLock<LinkingMetrics> = LazyLock::new(|| {
             .build(),
         leases_lost: meter
             .u64_counter("domicile.grant.leases_lost")
-            .with_description("Refreshers that lost their grant to another before they had written what came of it")
+            .with_description(
+                "Refreshers that lost their grant to another before they had written what came of it",
+            )
             .build(),
         grants: meter
             .i64_gauge("domicile.grants")
@@ -49,12 +52,18 @@ pub(crate) static METRICS: LazyLock<LinkingMetrics> = LazyLock::new(|| {
         erasures: meter
             .u64_counter("domicile.links.erased")
             .with_unit("{link}")
-            .with_description("Ended links of which nothing is kept any more, by whether the account's key was destroyed")
+            .with_description(
+                "Ended links of which nothing is kept any more, by whether the account's key was destroyed",
+            )
             .build(),
         zoom_calls: meter
             .u64_counter("domicile.zoom.calls")
             .with_unit("{call}")
             .with_description("Calls of Zoom's API on the app's behalf by pattern, method and outcome")
+            .build(),
+        strays: meter
+            .u64_counter("domicile.connect_sessions.refused_steps")
+            .with_description("Steps that were refused and changed nothing, by who tried")
             .build(),
     }
 });
@@ -65,6 +74,10 @@ impl LinkingMetrics {
             1,
             &[KeyValue::new("state", state), KeyValue::new("reason", reason)],
         );
+    }
+
+    pub(crate) fn stray(&self, actor: &'static str) {
+        self.strays.add(1, &[KeyValue::new("actor", actor)]);
     }
 
     pub(crate) fn link_ended(&self, reason: &'static str) {

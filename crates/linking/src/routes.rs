@@ -1,6 +1,8 @@
 //! Linking's routes, by caller.
 
+mod admissions;
 mod app;
+mod audit;
 mod cookie;
 mod pages;
 mod problems;

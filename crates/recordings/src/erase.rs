@@ -50,8 +50,7 @@ impl RecordingsEraser {
         let settled = self.ids.clock().now() >= settled_at;
         let (mut last, mut waiting) = (None, false);
         loop {
-            let batch =
-                store::recordings_of_link(&mut *self.db.conn().await?, link, last, BATCH).await?;
+            let batch = store::recordings_of_link(&mut *self.db.conn().await?, link, last, BATCH).await?;
             for id in &batch {
                 waiting |= !self.erase_recording(*id, settled).await?;
             }
@@ -74,7 +73,10 @@ impl RecordingsEraser {
         let mut all = true;
         for file in files {
             let attempt = file.attempt_key()?;
-            for key in [attempt.as_ref(), file.object_key()?.as_ref()].into_iter().flatten() {
+            for key in [attempt.as_ref(), file.object_key()?.as_ref()]
+                .into_iter()
+                .flatten()
+            {
                 self.delete(key).await?;
             }
             if attempt.is_some() && !settled {

@@ -15,9 +15,9 @@ use domicile_store::{Conn, StoreError, parse_state};
 use uuid::Uuid;
 
 pub(crate) use files::{
-    FileRow, FileValues, begin_attempt, delete as delete_file, forget_attempt, insert as insert_file, lock as lock_file,
-    mark_failed, mark_stored, of_recording as files_of_recording, of_recordings as files_of_recordings,
-    one as file, renew as renew_file, strip as strip_file,
+    FileRow, FileValues, begin_attempt, delete as delete_file, forget_attempt, insert as insert_file,
+    lock as lock_file, mark_failed, mark_stored, of_recording as files_of_recording,
+    of_recordings as files_of_recordings, one as file, renew as renew_file, strip as strip_file,
 };
 pub(crate) use recordings::{
     NewRecording, RecordingRow, delete as delete_recording, describe, forget_topic, insert_if_absent, lock,

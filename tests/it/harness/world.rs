@@ -97,6 +97,8 @@ impl World {
             ("DOMICILE_REGION_ID", "eu".to_owned()),
             ("DOMICILE_REGION_NAME", "European Union".to_owned()),
             ("DOMICILE_REGION_ZOOM_CLUSTERS", "eu".to_owned()),
+            ("DOMICILE_REGION_UNKNOWN_CLUSTER", "allow".to_owned()),
+            ("DOMICILE_REGION_ADMISSION", "open".to_owned()),
             ("DOMICILE_HTTP_PUBLIC_URL", public_url.to_string()),
             ("DOMICILE_HTTP_PUBLIC_LISTEN", address(&sockets.public)),
             ("DOMICILE_HTTP_APP_LISTEN", address(&sockets.app)),

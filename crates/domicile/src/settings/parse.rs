@@ -6,8 +6,9 @@ use std::str::FromStr;
 use domicile_delivery::{Destination, EventSecrets};
 use domicile_egress::HostRule;
 use domicile_kernel::{RegionId, Secret};
-use domicile_linking::ReturnUrls;
+use domicile_linking::{Admission, ReturnUrls, UnknownCluster};
 use domicile_objects::{ObjectStorage, S3Options};
+use domicile_region::{Directory, Findings};
 use domicile_store::DbSettings;
 use domicile_vault::RegionKeys;
 use domicile_web::extract::AppKeys;
@@ -28,6 +29,9 @@ struct RegionSection {
     id: Option<String>,
     name: Option<String>,
     zoom_clusters: Option<String>,
+    unknown_cluster: Option<String>,
+    admission: Option<String>,
+    directory_file: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -209,11 +213,63 @@ impl Reader {
                 None => Some(clusters),
             }
         });
+        let unknown_cluster =
+            self.parsed::<UnknownCluster>("DOMICILE_REGION_UNKNOWN_CLUSTER", section.unknown_cluster);
+        let admission = self.parsed::<Admission>("DOMICILE_REGION_ADMISSION", section.admission);
+        let directory = self.directory(section.directory_file);
+        if let (Some(directory), Some(id), Some(clusters)) = (&directory, &id, &zoom_clusters) {
+            self.agreement(directory, id, clusters);
+        }
         Some(RegionSettings {
             id: id?,
             name: name?,
             zoom_clusters: zoom_clusters?,
+            unknown_cluster: unknown_cluster?,
+            admission: admission?,
+            directory: directory?,
         })
+    }
+
+    /// The directory; an empty one where none is named.
+    fn directory(&mut self, file: Option<String>) -> Option<Directory> {
+        const FILE: &str = "DOMICILE_REGION_DIRECTORY_FILE";
+        let Some(path) = self.text(FILE, file) else {
+            return Some(Directory::default());
+        };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("the file cannot be read: {}", error.kind()));
+        let text = self.faults.take(FILE, text)?;
+        match Directory::parse(&text) {
+            Ok(directory) => Some(directory),
+            Err(Findings(findings)) => {
+                for finding in findings {
+                    self.faults.add(FILE, finding);
+                }
+                None
+            }
+        }
+    }
+
+    /// What the directory says of this region must be what its settings say.
+    fn agreement(&mut self, directory: &Directory, id: &RegionId, clusters: &[String]) {
+        if directory.regions().is_empty() {
+            return;
+        }
+        let mut clusters = clusters.to_vec();
+        clusters.sort_unstable();
+        let theirs = directory.region(id).map(|entry| {
+            let mut theirs = entry.zoom_clusters.clone();
+            theirs.sort_unstable();
+            theirs
+        });
+        let problem = match theirs {
+            None => format!("does not list this region, {id}"),
+            Some(theirs) if theirs != clusters => {
+                format!("gives the region {id} other clusters than DOMICILE_REGION_ZOOM_CLUSTERS")
+            }
+            Some(_) => return,
+        };
+        self.faults.add("DOMICILE_REGION_DIRECTORY_FILE", problem);
     }
 
     fn http(&mut self) -> Option<HttpSettings> {

@@ -46,6 +46,21 @@ pub const SETTINGS: &[Setting] = &[
         "Zoom home clusters whose users may link here, such as eu",
     ),
     setting(
+        "DOMICILE_REGION_UNKNOWN_CLUSTER",
+        Required,
+        "allow or refuse users whose home cluster Zoom does not name (`https://api.zoom.us`, vanity hosts)",
+    ),
+    setting(
+        "DOMICILE_REGION_ADMISSION",
+        Required,
+        "open: every Zoom account may link; accounts: only those that were admitted",
+    ),
+    setting(
+        "DOMICILE_REGION_DIRECTORY_FILE",
+        Optional,
+        "the public list of regions, for the install page and for users of another region; without it neither knows the others",
+    ),
+    setting(
         "DOMICILE_HTTP_PUBLIC_URL",
         Required,
         "how browsers and Zoom reach it, such as `https://zoom.eu.example.com`",

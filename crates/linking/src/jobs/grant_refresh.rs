@@ -80,9 +80,7 @@ impl GrantRefresh {
 /// The failure of an attempt. All of them are tried again: what people mend later must not cost a grant.
 fn job_error(error: LinkingError) -> JobError {
     let class = match &error {
-        LinkingError::TokenUnavailable { source, .. } => {
-            source.downcast_ref::<OAuthError>().map(error_class)
-        }
+        LinkingError::TokenUnavailable { source, .. } => source.downcast_ref::<OAuthError>().map(error_class),
         _ => None,
     };
     let after = match error.fate() {

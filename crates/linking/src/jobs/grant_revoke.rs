@@ -117,7 +117,11 @@ impl GrantRevoke {
             Err(error) => return lost(link, error),
         };
         // Sealed like what the app is told: the account's key may be destroyed by now.
-        let key = self.linking.ending_key().await.map_err(LinkingError::into_job_error)?;
+        let key = self
+            .linking
+            .ending_key()
+            .await
+            .map_err(LinkingError::into_job_error)?;
         let now = self.linking.now();
         let lease = RefreshLease {
             token: parts.ids.random(),
@@ -151,7 +155,10 @@ impl GrantRevoke {
             Err(error) => {
                 let now = self.linking.now();
                 let state = if error.may_have_rotated() {
-                    grant.state.lose_answer().map_err(|error| JobError::fail("state", error))?
+                    grant
+                        .state
+                        .lose_answer()
+                        .map_err(|error| JobError::fail("state", error))?
                 } else {
                     grant.state
                 };
@@ -188,20 +195,10 @@ impl GrantRevoke {
     }
 
     async fn revoke(&self, token: &Secret<String>) -> Result<(), JobError> {
-        self.linking
-            .parts
-            .oauth
-            .revoke(token)
-            .await
-            .map_err(oauth_error)
+        self.linking.parts.oauth.revoke(token).await.map_err(oauth_error)
     }
 
-    async fn finish(
-        &self,
-        lease: &Lease,
-        link: &Link,
-        outcome: &Outcome,
-    ) -> Result<Finished, JobError> {
+    async fn finish(&self, lease: &Lease, link: &Link, outcome: &Outcome) -> Result<Finished, JobError> {
         let parts = &self.linking.parts;
         let now = self.linking.now();
         let finished = parts
@@ -236,12 +233,7 @@ impl GrantRevoke {
         let now = self.linking.now();
         let finish =
             async |conn: &mut Conn| -> Result<Finished, LeaseError> { lease.finish(conn, now).await };
-        Ok(self
-            .linking
-            .parts
-            .db
-            .run_tx("finish_revocation", finish)
-            .await?)
+        Ok(self.linking.parts.db.run_tx("finish_revocation", finish).await?)
     }
 }
 

@@ -8,8 +8,8 @@ use chrono::TimeDelta;
 use domicile_kernel::state::LinkStatus;
 use domicile_kernel::{LinkId, Timestamp, ZoomAccountId};
 use domicile_leases::{Backoff, Finished, Handler, JobError, JobKind, Lease, LeaseError, Policy};
-use domicile_store::{Conn, StoreError, TxError};
 use domicile_store::audit::{Actor, AuditEntry};
+use domicile_store::{Conn, StoreError, TxError};
 use domicile_vault::VaultError;
 use tracing::info;
 
@@ -54,9 +54,9 @@ enum StepError {
 impl TxError for StepError {
     fn as_store_error(&self) -> Option<&StoreError> {
         match self {
-            Self::Store(error) | Self::Lease(LeaseError::Store(error)) | Self::Vault(VaultError::Store(error)) => {
-                Some(error)
-            }
+            Self::Store(error)
+            | Self::Lease(LeaseError::Store(error))
+            | Self::Vault(VaultError::Store(error)) => Some(error),
             _ => None,
         }
     }
@@ -217,7 +217,11 @@ impl LinkUnlink {
         destroyed: Option<&ZoomAccountId>,
     ) -> Result<Finished, StepError> {
         let ids = &self.linking.parts.ids;
-        let how = if destroyed.is_some() { "key_destroyed" } else { "key_kept" };
+        let how = if destroyed.is_some() {
+            "key_destroyed"
+        } else {
+            "key_kept"
+        };
         AuditEntry::done(Actor::Service, "link.erase")
             .because(how)
             .subject(&link.subject)

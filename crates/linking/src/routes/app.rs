@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::linking::Linking;
+use crate::sessions::NewConnectSession;
 
-/// `/v1/connect-sessions` and `/v1/links`.
+/// `/v1/connect-sessions`, `/v1/links`, `/v1/admitted-accounts` and `/v1/audit-entries`.
 pub fn configure(config: &mut web::ServiceConfig) {
     config
         .service(
@@ -34,14 +35,23 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .name("link")
                 .route(web::get().to(get_link))
                 .route(web::delete().to(unlink)),
-        );
+        )
+        .configure(super::admissions::configure)
+        .configure(super::audit::configure);
+}
+
+/// The app, as the audit names it.
+pub(super) fn actor(key: &AppKey) -> Actor {
+    Actor::App(key.name().to_owned())
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewConnectSession {
+struct ConnectSessionBody {
     subject: String,
     return_url: String,
+    #[serde(default)]
+    replace: bool,
 }
 
 #[derive(Serialize)]
@@ -52,14 +62,19 @@ struct ConnectSession<'a> {
 }
 
 async fn create_session(
-    _key: AppKey,
+    key: AppKey,
     linking: web::Data<Linking>,
-    ProblemJson(body): ProblemJson<NewConnectSession>,
+    ProblemJson(body): ProblemJson<ConnectSessionBody>,
 ) -> Result<HttpResponse, ProblemError> {
     let subject = parse_subject("subject", &body.subject)?;
     let return_url = Url::parse(&body.return_url)
         .map_err(|error| ProblemError::invalid("return_url", format!("is no absolute URL: {error}")))?;
-    let created = linking.create_session(&subject, &return_url).await?;
+    let new = NewConnectSession {
+        subject: &subject,
+        return_url: &return_url,
+        replace: body.replace,
+    };
+    let created = linking.create_session(new, &actor(&key)).await?;
     Ok(HttpResponse::Created()
         .insert_header(("cache-control", "no-store"))
         .json(ConnectSession {
@@ -77,12 +92,14 @@ struct Confirmation {
 }
 
 async fn confirm(
-    _key: AppKey,
+    key: AppKey,
     linking: web::Data<Linking>,
     ProblemJson(body): ProblemJson<Confirmation>,
 ) -> Result<HttpResponse, ProblemError> {
     let subject = parse_subject("subject", &body.subject)?;
-    let link = linking.confirm(body.ticket.expose(), &subject).await?;
+    let link = linking
+        .confirm(body.ticket.expose(), &subject, &actor(&key))
+        .await?;
     Ok(HttpResponse::Ok().json(link.view()))
 }
 
@@ -131,12 +148,11 @@ async fn unlink(
     linking: web::Data<Linking>,
     id: web::Path<LinkId>,
 ) -> Result<HttpResponse, ProblemError> {
-    let actor = Actor::App(key.name().to_owned());
-    linking.unlink(*id, actor).await?;
+    linking.unlink(*id, actor(&key)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn parse_subject(field: &'static str, text: &str) -> Result<Subject, ProblemError> {
+pub(super) fn parse_subject(field: &'static str, text: &str) -> Result<Subject, ProblemError> {
     text.parse()
         .map_err(|error: domicile_kernel::subject::InvalidSubject| {
             ProblemError::invalid(field, error.to_string())

@@ -7,6 +7,7 @@ use http::Method;
 
 use crate::error::LinkingError;
 use crate::passthrough::ZoomCallError;
+use crate::refusal::Home;
 
 impl From<LinkingError> for ProblemError {
     fn from(error: LinkingError) -> Self {
@@ -15,8 +16,12 @@ impl From<LinkingError> for ProblemError {
                 let message = "must lie below one of the prefixes in DOMICILE_APP_RETURN_URLS";
                 return Self::invalid("return_url", message).cause(error);
             }
-            LinkingError::UnknownSession => {
+            LinkingError::UnknownSession | LinkingError::UnknownTicket => {
                 (Problem::TicketInvalid, "This region never gave out this ticket.")
+            }
+            LinkingError::OtherRegion(region) => {
+                let detail = format!("The ticket belongs to the region {region}: confirm it there.");
+                return Self::new(Problem::TicketInvalid).detail(detail).cause(error);
             }
             LinkingError::Expired => (
                 Problem::TicketExpired,
@@ -26,16 +31,17 @@ impl From<LinkingError> for ProblemError {
                 Problem::Gone,
                 "This ticket has been used already. A ticket works once.",
             ),
-            LinkingError::Refused(reason) => refusal(*reason),
-            LinkingError::WrongCluster { cluster } => {
-                let detail =
-                    format!("The Zoom user's home cluster is {cluster}, which this region does not serve.");
-                return Self::new(Problem::WrongRegion).detail(detail);
+            LinkingError::AnotherSubject | LinkingError::NotSignedIn => {
+                (Problem::Forbidden, "The browser is not signed in as the subject.")
             }
-            LinkingError::UnknownHome(_) => (
-                Problem::WrongRegion,
-                "The Zoom user's API host is not one that this region may call (DOMICILE_ZOOM_HOSTS).",
-            ),
+            LinkingError::Refused(refusal) => {
+                if let Some(home) = &refusal.home {
+                    return Self::new(Problem::WrongRegion)
+                        .detail(wrong_home(home))
+                        .cause(error);
+                }
+                refused(refusal.reason)
+            }
             LinkingError::ZoomUnavailable(_) => (
                 Problem::ZoomUnavailable,
                 "Zoom cannot be reached. Nothing was used up: confirm the same ticket again.",
@@ -150,7 +156,18 @@ fn unanswered(method: &Method, cause: &PassThroughError) -> ProblemError {
     ProblemError::new(problem).detail(detail)
 }
 
-fn refusal(reason: RefusalReason) -> (Problem, &'static str) {
+fn wrong_home(home: &Home) -> String {
+    let cluster = &home.cluster;
+    match &home.region {
+        Some(region) => format!(
+            "The Zoom user's home cluster is {cluster}, which belongs to the region {} ({}): {}",
+            region.id, region.name, region.install_url
+        ),
+        None => format!("The Zoom user's home cluster is {cluster}, which this region does not serve."),
+    }
+}
+
+fn refused(reason: RefusalReason) -> (Problem, &'static str) {
     match reason {
         RefusalReason::SubjectMismatch => (
             Problem::SubjectMismatch,
@@ -158,15 +175,32 @@ fn refusal(reason: RefusalReason) -> (Problem, &'static str) {
         ),
         RefusalReason::ZoomUserLinked => (
             Problem::LinkExists,
-            "The Zoom user or account is linked to another subject.",
+            "The Zoom user or account is linked to another subject. A connect session with \"replace\": true ends that link.",
         ),
         RefusalReason::SubjectLinked => (
             Problem::LinkExists,
-            "The subject is linked to another Zoom user or account.",
+            "The subject is linked to another Zoom user or account. A connect session with \"replace\": true ends that link.",
         ),
         RefusalReason::WrongCluster => (
             Problem::WrongRegion,
             "The Zoom user's home cluster belongs to another region.",
+        ),
+        RefusalReason::UnknownCluster => (
+            Problem::WrongRegion,
+            "Zoom does not name the user's home cluster, and this region wants one (DOMICILE_REGION_UNKNOWN_CLUSTER).",
+        ),
+        RefusalReason::NotAdmitted => (
+            Problem::AccountNotAdmitted,
+            "The Zoom account is not among those that were admitted to this region.",
+        ),
+        RefusalReason::WrongAppKind => (
+            Problem::Conflict,
+            "A user: subject needs a user-managed Marketplace app, an org: subject an admin-managed one; this authorization \
+             is of the other kind.",
+        ),
+        RefusalReason::ScopeMissing => (
+            Problem::ZoomRejected,
+            "The scope user:read:user was not granted, without which Zoom does not say whose authorization it is.",
         ),
         RefusalReason::Expired => (
             Problem::TicketExpired,
@@ -174,6 +208,7 @@ fn refusal(reason: RefusalReason) -> (Problem, &'static str) {
         ),
         RefusalReason::ConsentDenied
         | RefusalReason::BrowserMismatch
+        | RefusalReason::NotSignedIn
         | RefusalReason::CodeRejected
         | RefusalReason::Failed => (
             Problem::Gone,

@@ -197,11 +197,7 @@ pub(crate) async fn of_link(
 }
 
 /// Forgets what the meeting was called.
-pub(crate) async fn forget_topic(
-    conn: &mut Conn,
-    id: RecordingId,
-    now: Timestamp,
-) -> Result<(), StoreError> {
+pub(crate) async fn forget_topic(conn: &mut Conn, id: RecordingId, now: Timestamp) -> Result<(), StoreError> {
     diesel::update(recordings::table.filter(recordings::id.eq(id.as_uuid())))
         .set((
             recordings::topic_sealed.eq(None::<Vec<u8>>),

@@ -72,6 +72,10 @@ problems! {
     WrongRegion = "wrong_region", FORBIDDEN, never,
         "The Zoom user belongs to another region",
         "Send the user to the region that `detail` names.";
+    /// The Zoom account was not admitted to this region.
+    AccountNotAdmitted = "account_not_admitted", FORBIDDEN, never,
+        "The Zoom account is not admitted to this region",
+        "Admit the account first, with PUT /v1/admitted-accounts/{zoom_account_id} or the operators' command.";
     /// No such thing, or not the caller's.
     NotFound = "not_found", NOT_FOUND, never,
         "There is nothing here",
