@@ -403,6 +403,32 @@ async fn the_late_revocation_of_an_organisations_grant_leaves_the_new_one_alone_
     assert_eq!(it.call_zoom(&second).await.status, 200);
 }
 
+/// The process that serves has the account's key in memory when the one that works destroys it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_another_process_destroyed_is_not_used_for_the_next_link() {
+    let (mut world, tap) = Ended::without_region().await;
+    world.release_ports();
+    let _serve = Process::start(&world.environment, "serve");
+    ready(&world).await;
+    world.register_app().await;
+    let mut environment = world.environment.clone();
+    environment.insert("DOMICILE_HTTP_OPS_LISTEN".to_owned(), "127.0.0.1:0".to_owned());
+    let _work = Process::start(&environment, "work");
+    let it = Ended { world, tap };
+    let user = it.user(None);
+    let first = it.world.link(ALICE, &user).await;
+    it.world.stored_recording(&user, &[(FileKind::Chat, 900)]).await;
+    assert_eq!(it.unlink(&first).await.status, 204);
+    it.no_jobs().await;
+    assert_eq!(it.audited("link.erase").await, ["key_destroyed"]);
+    let second = it.world.link(ALICE, &user).await;
+    assert_eq!(it.call_zoom(&second).await.status, 200, "its tokens can be opened");
+    let uuid = it.world.recording(&user, &[(FileKind::Chat, 400)]);
+    it.world.finish(&uuid).await;
+    let stored = "SELECT count(*) FROM recordings WHERE status = 'stored'";
+    eventually("the recording of the new link", async || (it.count(stored).await == 1).then_some(())).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_in_between_the_next_process_ends_it() {
     let (mut world, tap) = Ended::without_region().await;
