@@ -46,6 +46,7 @@ fn config_check_lists_every_fault_and_never_a_value() {
         "RUST_LOG:",
         "DOMICILE_OBJECTS_URL: is not set",
         "DOMICILE_APP_API_KEYS: is not set",
+        "DOMICILE_APP_IDENTITY: is not set",
         "DOMICILE_APP_EVENTS_SECRETS: is not set, but DOMICILE_APP_EVENTS_URL is",
     ] {
         assert!(text.contains(setting), "{setting} in:\n{text}");

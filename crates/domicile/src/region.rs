@@ -8,7 +8,8 @@ use domicile_egress::{Client, Egress, EgressError, Fence, HostRule, SystemResolv
 use domicile_intake::{Dispatcher, Intake, IntakeSettings};
 use domicile_kernel::Ids;
 use domicile_leases::{Workers, WorkersBuilder};
-use domicile_linking::{LinkEraser, Linking, LinkingParts, LinkingSettings};
+use domicile_linking::identity::JWKS_TIMEOUTS;
+use domicile_linking::{Identity, IdentitySettings, LinkEraser, Linking, LinkingParts, LinkingSettings};
 use domicile_objects::{ObjectStorage, ObjectsError};
 use domicile_recordings::{Library, RecordingsEraser};
 use domicile_store::{Db, SchemaError, StoreError, check_schema};
@@ -102,7 +103,7 @@ impl Region {
             &settings.zoom.oauth_url,
             &redirect_uri,
             egress.client("zoom_oauth", CALL),
-            clock,
+            Arc::clone(&clock),
         )?;
         let delivery = Delivery::new(
             DeliverySettings {
@@ -114,6 +115,11 @@ impl Region {
             vault.clone(),
             &egress,
         );
+        let identity = Identity::new(
+            settings.app.identity.clone(),
+            egress.client("app_jwks", JWKS_TIMEOUTS),
+            clock,
+        );
         let linking = Linking::new(LinkingParts {
             db: db.clone(),
             ids: ids.clone(),
@@ -122,6 +128,7 @@ impl Region {
             api: api.clone(),
             default_api_base: settings.zoom.api_base.clone(),
             outbox: Arc::new(delivery.clone()),
+            identity,
             settings: linking_settings(&settings),
         });
         let intake = Intake::new(IntakeSettings::default(), db.clone(), ids.clone(), vault.clone());
@@ -214,6 +221,7 @@ fn fence(settings: &Settings) -> Result<Fence, RegionError> {
         .setting("DOMICILE_ZOOM_HOSTS", "Zoom's API and downloads")
         .setting("DOMICILE_OBJECTS_URL", "the object storage")
         .setting("DOMICILE_APP_EVENTS_URL", "the app's events")
+        .setting("DOMICILE_APP_JWT_JWKS_URL", "the app's keys")
         .setting("DOMICILE_EGRESS_ALLOW", "further hosts")
         .allow_all("DOMICILE_ZOOM_HOSTS", settings.zoom.hosts.rules().iter().cloned())
         .allow(
@@ -235,6 +243,12 @@ fn fence(settings: &Settings) -> Result<Fence, RegionError> {
         fence = fence.allow(
             "DOMICILE_APP_EVENTS_URL",
             HostRule::for_url(&events.url)?.internal(),
+        );
+    }
+    if let IdentitySettings::SessionJwt(jwt) = &settings.app.identity {
+        fence = fence.allow(
+            "DOMICILE_APP_JWT_JWKS_URL",
+            HostRule::for_url(&jwt.jwks_url)?.internal(),
         );
     }
     Ok(fence.build())

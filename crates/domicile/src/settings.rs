@@ -2,6 +2,7 @@
 
 mod environment;
 mod faults;
+mod identity;
 mod parse;
 mod reference;
 
@@ -9,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use domicile_kernel::{RegionId, Secret};
-use domicile_linking::{Admission, ReturnUrls, UnknownCluster};
+use domicile_linking::{Admission, IdentitySettings, ReturnUrls, UnknownCluster};
 use domicile_region::Directory;
 use domicile_store::DbSettings;
 use domicile_vault::RegionKeys;
@@ -111,6 +112,8 @@ pub struct AppSettings {
     pub return_urls: ReturnUrls,
     /// Where events are delivered; without it the app pulls.
     pub events: Option<domicile_delivery::Destination>,
+    /// How the finisher of a connect session is known.
+    pub identity: IdentitySettings,
 }
 
 /// How long a stop may take before running work is given back.

@@ -1,6 +1,6 @@
 //! The confirmation: exchange, identity, home, link. Each call to Zoom stands between transactions (INV-4).
 
-use domicile_kernel::state::{LinkStatus, RefusalReason};
+use domicile_kernel::state::{LinkStatus, RefusalReason, RevocationReason};
 use domicile_kernel::subject::SubjectKind;
 use domicile_kernel::{Subject, Timestamp, ZoomUserId};
 use domicile_leases::{NewJob, enqueue};
@@ -24,6 +24,7 @@ use crate::refusal::{Refusal, Refusing};
 use crate::settings::UnknownCluster;
 use crate::store::sessions::Handle;
 use crate::store::{self, sessions};
+use crate::unlink::{AtZoom, Ending};
 
 /// How often a read that follows the exchange is tried: the code is spent, so giving up costs the user a new consent.
 const IDENTITY_TRIES: usize = 3;
@@ -33,6 +34,21 @@ struct Authorization {
     tokens: TokenSet,
     base: ApiBase,
     user: ZoomUser,
+}
+
+/// What is linked already decides.
+enum Decision {
+    Linked(Link),
+    Refused { reason: RefusalReason, tokens: Tokens },
+}
+
+/// What became of the tokens of a refused session.
+#[derive(PartialEq, Eq)]
+enum Tokens {
+    /// A link that exists has them now.
+    Kept,
+    /// Nobody has them: they are to be revoked.
+    Unused,
 }
 
 impl Linking {
@@ -74,16 +90,20 @@ impl Linking {
                 return Err(error);
             }
         };
-        let linked = self.link_or_refuse(&claim, &authorization).await;
-        if let Err(error) = &linked {
-            // A Zoom user who is linked already keeps that link, and its grant now holds these tokens.
-            let kept = matches!(error, LinkingError::Refused(refusal) if refusal.reason == RefusalReason::ZoomUserLinked);
-            if !kept {
+        match self.link_or_refuse(&claim, &authorization).await {
+            Ok(Decision::Linked(link)) => Ok(link),
+            Ok(Decision::Refused { reason, tokens }) => {
+                if tokens == Tokens::Unused {
+                    self.revoke(&authorization.tokens).await;
+                }
+                Err(LinkingError::Refused(reason.into()))
+            }
+            Err(error) => {
                 self.revoke(&authorization.tokens).await;
                 self.refuse_claim(&claim, &RefusalReason::Failed.into()).await?;
+                Err(error)
             }
         }
-        linked
     }
 
     /// Exchange, home, identity, admission. Once the exchange has succeeded every failure revokes.
@@ -166,7 +186,7 @@ impl Linking {
     }
 
     /// Decides by what is linked already, in one transaction with the effect.
-    async fn link_or_refuse(&self, claim: &Claim, auth: &Authorization) -> Result<Link, LinkingError> {
+    async fn link_or_refuse(&self, claim: &Claim, auth: &Authorization) -> Result<Decision, LinkingError> {
         let key = self
             .parts
             .vault
@@ -189,18 +209,16 @@ impl Linking {
             }
             decided => decided,
         };
-        match decided? {
-            Ok(link) => {
-                METRICS.session("completed", "");
-                info!(link.id = %link.id, connect_session.id = %claim.id, "a link is active");
-                let missing: Vec<_> = scope::missing(&link.scopes).iter().map(|it| it.name).collect();
-                if !missing.is_empty() {
-                    warn!(link.id = %link.id, scopes = ?missing, "scopes that the service needs were not granted");
-                }
-                Ok(link)
+        let decided = decided?;
+        if let Decision::Linked(link) = &decided {
+            METRICS.session("completed", "");
+            info!(link.id = %link.id, connect_session.id = %claim.id, "a link is active");
+            let missing: Vec<_> = scope::missing(&link.scopes).iter().map(|it| it.name).collect();
+            if !missing.is_empty() {
+                warn!(link.id = %link.id, scopes = ?missing, "scopes that the service needs were not granted");
             }
-            Err(reason) => Err(LinkingError::Refused(reason.into())),
         }
+        Ok(decided)
     }
 
     async fn decide(
@@ -209,7 +227,7 @@ impl Linking {
         auth: &Authorization,
         key: &DataKey,
         with: &Refusing,
-    ) -> Result<Result<Link, RefusalReason>, LinkingError> {
+    ) -> Result<Decision, LinkingError> {
         let now = self.now();
         let user = match claim.subject.kind() {
             SubjectKind::User => Some(&auth.user.id),
@@ -224,22 +242,44 @@ impl Linking {
                 let status = session.status.complete().map_err(|_| LinkingError::Expired)?;
                 let of_subject = store::links::lock_live_by_subject(conn, &claim.subject).await?;
                 let of_zoom = store::links::lock_live_by_zoom(conn, &auth.user.account_id, user).await?;
-                let refusal = match (&of_subject, &of_zoom) {
-                    (_, Some(taken)) if taken.subject != claim.subject => {
-                        // Zoom ended the tokens of that link when it gave these, which are for the same Zoom user.
-                        self.store_grant(conn, key, taken, auth, now).await?;
-                        Some(RefusalReason::ZoomUserLinked)
-                    }
-                    (Some(_other), None) => Some(RefusalReason::SubjectLinked),
-                    _ => None,
+                let taken = |link: &Link| link.subject != claim.subject;
+                let (of_another, ours) = match of_zoom {
+                    Some(link) if taken(&link) => (Some(link), None),
+                    ours => (None, ours),
                 };
-                if let Some(reason) = refusal {
+                let elsewhere = of_subject.filter(|link| ours.as_ref().is_none_or(|ours| ours.id != link.id));
+                let reason = match (&of_another, &elsewhere) {
+                    (Some(_), _) => Some(RefusalReason::ZoomUserLinked),
+                    (None, Some(_)) => Some(RefusalReason::SubjectLinked),
+                    (None, None) => None,
+                };
+                if let Some(reason) = reason.filter(|_| !claim.replace) {
+                    let tokens = match &of_another {
+                        // Zoom ended the tokens of that link when it gave these, which are for the same Zoom user. One that
+                        // needs a new authorization gets none that way: nobody gave it for that subject.
+                        Some(link) if link.status == LinkStatus::Active => {
+                            self.store_grant(conn, key, link, auth, now).await?;
+                            Tokens::Kept
+                        }
+                        _ => Tokens::Unused,
+                    };
                     self.refuse_claim_in(conn, claim, &reason.into(), with).await?;
-                    return Ok(Err(reason));
+                    return Ok(Decision::Refused { reason, tokens });
                 }
-                let link = self.activate(conn, key, of_zoom, claim, auth, user, now).await?;
+                // To revoke the former grant of the same Zoom user would end the new one too.
+                for (link, at_zoom) in [(of_another, AtZoom::Leave), (elsewhere, AtZoom::Revoke)] {
+                    if let Some(link) = link {
+                        let ending = Ending {
+                            reason: RevocationReason::Replaced,
+                            at_zoom,
+                            actor: claim.actor.clone(),
+                        };
+                        self.end_link(conn, &with.key, link, &ending, now).await?;
+                    }
+                }
+                let link = self.activate(conn, key, ours, claim, auth, user, now).await?;
                 sessions::complete(conn, claim.id, status, link.id, now).await?;
-                Ok(Ok(link))
+                Ok(Decision::Linked(link))
             })
             .await
     }

@@ -10,6 +10,7 @@ use domicile_vault::VaultError;
 use domicile_zoom::oauth::OAuthError;
 use thiserror::Error;
 
+use crate::identity::IdentityError;
 use crate::refusal::Refusal;
 
 /// A failed step. What the app or the user did wrong is told apart from what failed here or at Zoom.
@@ -39,6 +40,9 @@ pub enum LinkingError {
     /// The browser has no valid session token of the app's; nothing has changed.
     #[error("the browser is not signed in to the app")]
     NotSignedIn,
+    /// Nobody can say just now who sits at the browser; nothing has changed.
+    #[error("the browser's session token cannot be verified now")]
+    IdentityUnavailable(#[source] IdentityError),
     /// It ended without a link, now or before.
     #[error("the connect session was refused: {}", .0.reason.as_str())]
     Refused(Refusal),
@@ -83,7 +87,9 @@ impl LinkingError {
     /// Whether the same step may succeed later.
     pub fn fate(&self) -> Fate {
         match self {
-            Self::ZoomUnavailable(_) | Self::Lease(LeaseError::Lost) => Fate::RETRY,
+            Self::ZoomUnavailable(_) | Self::IdentityUnavailable(_) | Self::Lease(LeaseError::Lost) => {
+                Fate::RETRY
+            }
             Self::TokenUnavailable { retry_after, .. } => Fate::Retry { after: *retry_after },
             Self::Vault(error) => error.fate(),
             Self::Store(error) | Self::Lease(LeaseError::Store(error)) => error.fate(),

@@ -12,6 +12,7 @@ use domicile_zoom::oauth::ZoomOAuth;
 use serde_json::Value;
 
 use crate::error::LinkingError;
+use crate::identity::Identity;
 use crate::link::Link;
 use crate::settings::LinkingSettings;
 use crate::store;
@@ -33,6 +34,8 @@ pub struct LinkingParts {
     pub default_api_base: ApiBase,
     /// Where events go.
     pub outbox: Arc<dyn Outbox>,
+    /// How the finisher of a connect session is known.
+    pub identity: Identity,
     /// The region's settings.
     pub settings: LinkingSettings,
 }
@@ -56,6 +59,11 @@ impl Linking {
     /// The region's settings.
     pub fn settings(&self) -> &LinkingSettings {
         &self.parts.settings
+    }
+
+    /// How the finisher of a connect session is known.
+    pub fn identity(&self) -> &Identity {
+        &self.parts.identity
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -16,6 +16,8 @@ pub(crate) struct LinkingMetrics {
     erasures: Counter<u64>,
     leases_lost: Counter<u64>,
     grants: Gauge<i64>,
+    session_tokens: Counter<u64>,
+    jwks_fetches: Counter<u64>,
 }
 
 pub(crate) static METRICS: LazyLock<LinkingMetrics> = LazyLock::new(|| {
@@ -64,6 +66,14 @@ pub(crate) static METRICS: LazyLock<LinkingMetrics> = LazyLock::new(|| {
         strays: meter
             .u64_counter("domicile.connect_sessions.refused_steps")
             .with_description("Steps that were refused and changed nothing, by who tried")
+            .build(),
+        session_tokens: meter
+            .u64_counter("domicile.app.session_tokens")
+            .with_description("Verifications of the app's session tokens by outcome")
+            .build(),
+        jwks_fetches: meter
+            .u64_counter("domicile.app.jwks_fetches")
+            .with_description("Fetches of the app's keys by outcome")
             .build(),
     }
 });
@@ -121,5 +131,13 @@ impl LinkingMetrics {
             let labels = [KeyValue::new("state", state.as_str())];
             self.grants.record(count.map_or(0, |(_, count)| *count), &labels);
         }
+    }
+
+    pub(crate) fn session_token(&self, outcome: &'static str) {
+        self.session_tokens.add(1, &[KeyValue::new("outcome", outcome)]);
+    }
+
+    pub(crate) fn jwks_fetch(&self, outcome: &'static str) {
+        self.jwks_fetches.add(1, &[KeyValue::new("outcome", outcome)]);
     }
 }

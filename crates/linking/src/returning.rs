@@ -1,7 +1,7 @@
 //! The browser comes back from Zoom.
 
 use domicile_kernel::state::RefusalReason;
-use domicile_kernel::{ConnectSessionId, Secret, Subject};
+use domicile_kernel::{ConnectSessionId, Secret};
 use domicile_store::audit::{Actor, AuditEntry};
 use domicile_store::{Conn, StoreError};
 use domicile_vault::Place;
@@ -9,6 +9,7 @@ use url::Url;
 
 use crate::claim::Claim;
 use crate::error::LinkingError;
+use crate::identity::Presence;
 use crate::link::Link;
 use crate::linking::Linking;
 use crate::metrics::METRICS;
@@ -25,14 +26,6 @@ pub enum Returned {
     Denied,
 }
 
-/// How the region knows who finishes (INV-6).
-pub enum Finisher<'a> {
-    /// The app will say, with the ticket that the browser brings to it.
-    Ticket,
-    /// The app's session token in the browser says it now: true for the subject that it names.
-    Signed(&'a (dyn Fn(&Subject) -> bool + Send + Sync)),
-}
-
 enum Kept {
     Ticket(String),
     Claim(Claim, String),
@@ -40,13 +33,14 @@ enum Kept {
 
 impl Linking {
     /// Zoom sent the browser back. State and cookie are spent whatever comes of it. Gives the URL to return to: with a
-    /// ticket in it for the app to confirm, or with the id of the link that is active by then.
+    /// ticket in it for the app to confirm, or, where the browser itself says who sits there, with the id of the link that is
+    /// active by then (INV-6).
     pub async fn receive(
         &self,
         state: &str,
         cookie_of: impl Fn(ConnectSessionId) -> Option<String> + Send + Sync,
         returned: Returned,
-        finisher: Finisher<'_>,
+        presence: &Presence,
     ) -> Result<Secret<String>, LinkingError> {
         let ticket = self.new_ticket();
         let handle = token::hash(state);
@@ -64,7 +58,7 @@ impl Linking {
                     if !session.has_state(&handle) {
                         return Err(LinkingError::UnknownSession);
                     }
-                    if let Some(reason) = objection(&session, &cookie_of, &returned, &finisher, &with) {
+                    if let Some(reason) = objection(&session, &cookie_of, &returned, presence, &with) {
                         return self.refuse_return(conn, &session, reason, &with).await;
                     }
                     let Returned::Code(code) = &returned else {
@@ -80,14 +74,14 @@ impl Linking {
                         .connect_session(session.id)
                         .write(conn, &self.parts.ids)
                         .await?;
-                    match finisher {
-                        Finisher::Ticket => {
+                    match presence {
+                        Presence::Unasked => {
                             let status = session.status.receive_code()?;
                             let hash = token::hash(ticket.expose());
                             sessions::await_confirmation(conn, session.id, status, &sealed, &hash).await?;
                             Ok(Step::Done(Kept::Ticket(session.return_url)))
                         }
-                        Finisher::Signed(_) => {
+                        Presence::Absent | Presence::Session(_) => {
                             let status = session.status.confirm_at_return()?;
                             sessions::take_code(conn, session.id, status).await?;
                             let return_url = session.return_url.clone();
@@ -146,19 +140,18 @@ fn objection(
     session: &Session,
     cookie_of: &(impl Fn(ConnectSessionId) -> Option<String> + Send + Sync),
     returned: &Returned,
-    finisher: &Finisher<'_>,
+    presence: &Presence,
     with: &Refusing,
 ) -> Option<RefusalReason> {
     let same_browser = match (cookie_of(session.id), &session.cookie_hash) {
         (Some(cookie), Some(hash)) => token::matches(&cookie, hash),
         _ => false,
     };
-    match (returned, finisher) {
+    match returned {
         _ if session.expires_at <= with.now => Some(RefusalReason::Expired),
         _ if !same_browser => Some(RefusalReason::BrowserMismatch),
-        (Returned::Denied, _) => Some(RefusalReason::ConsentDenied),
-        (_, Finisher::Signed(names)) if !names(&session.subject) => Some(RefusalReason::SubjectMismatch),
-        _ => None,
+        Returned::Denied => Some(RefusalReason::ConsentDenied),
+        Returned::Code(_) => presence.objection(&session.subject),
     }
 }
 

@@ -12,6 +12,7 @@ use tracing::info;
 use url::Url;
 
 use crate::error::LinkingError;
+use crate::identity::Presence;
 use crate::jobs::SESSION_EXPIRY;
 use crate::linking::Linking;
 use crate::metrics::METRICS;
@@ -130,15 +131,15 @@ impl Linking {
         })
     }
 
-    /// A browser opens the connect URL: new state, cookie and verifier, and those of an earlier start are void. `names` says
-    /// whether the browser may begin for this subject; if not, nothing changes, because anybody may open a link.
+    /// A browser opens the connect URL: new state, cookie and verifier, and those of an earlier start are void. If the link
+    /// is not for whoever sits there nothing changes, because anybody may open a link.
     pub async fn start_session(
         &self,
         connect_token: &str,
-        names: impl Fn(&Subject) -> bool + Send + Sync,
+        presence: &Presence,
     ) -> Result<StartedSession, LinkingError> {
         let handle = token::hash(connect_token);
-        match self.start(&handle, names).await {
+        match self.start(&handle, presence).await {
             Ok(started) => {
                 METRICS.session("started", "");
                 Ok(started)
@@ -154,11 +155,7 @@ impl Linking {
         }
     }
 
-    async fn start(
-        &self,
-        handle: &[u8],
-        names: impl Fn(&Subject) -> bool + Send + Sync,
-    ) -> Result<StartedSession, LinkingError> {
+    async fn start(&self, handle: &[u8], presence: &Presence) -> Result<StartedSession, LinkingError> {
         let parts = &self.parts;
         let rng = parts.ids.rng().as_ref();
         let region_key = parts.vault.key(&KeyScope::Region).await?;
@@ -176,8 +173,10 @@ impl Linking {
                     if let Some(error) = session.over(now) {
                         return Err(error);
                     }
-                    if !names(&session.subject) {
-                        return Err(LinkingError::AnotherSubject);
+                    match presence.objection(&session.subject) {
+                        None => {}
+                        Some(RefusalReason::NotSignedIn) => return Err(LinkingError::NotSignedIn),
+                        Some(_) => return Err(LinkingError::AnotherSubject),
                     }
                     let place = Place::new(TABLE, VERIFIER, session.id);
                     let started = Started {

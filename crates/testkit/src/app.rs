@@ -4,7 +4,8 @@
 //! library for tests ([`ReceivingApp::start`]) and the binary `demo-app` for `cargo xtask dev` and `cargo xtask demo`.
 //!
 //! What a real app has to do is in `backend` (calls to the App API), `receiver` (signed events) and `routes/connect.rs`: the
-//! ticket is confirmed for the subject of the session that came back, never for one that the browser names (INV-6).
+//! ticket is confirmed for the subject of the session that came back, never for one that the browser names (INV-6). With
+//! [`AppIdentity::SessionJwt`] a session is a JWT too (`session_token`), and the region itself knows whose browser came back.
 
 mod backend;
 mod edge;
@@ -12,6 +13,7 @@ mod inbox;
 mod receiver;
 mod routes;
 mod session;
+mod session_token;
 mod settings;
 mod state;
 mod view;
@@ -26,8 +28,9 @@ use tokio::task::JoinHandle;
 use url::Url;
 
 pub use inbox::ReceivedEvent;
-pub use settings::{AppApi, AppUser, ReceivingAppSettings};
+pub use settings::{AppApi, AppIdentity, AppUser, ReceivingAppSettings};
 
+use session_token::SessionIssuer;
 use state::Shared;
 
 /// How long a stopping app waits for answers that are under way, in seconds.
@@ -120,6 +123,46 @@ impl ReceivingAppHandle {
     /// Where it takes events: `DOMICILE_APP_EVENTS_URL`.
     pub fn events_url(&self) -> Url {
         self.shared.at(receiver::PATH)
+    }
+
+    /// Where it publishes the keys of its session tokens: `DOMICILE_APP_JWT_JWKS_URL`.
+    pub fn jwks_url(&self) -> Url {
+        self.shared.at(session_token::JWKS_PATH)
+    }
+
+    /// The `iss` of its session tokens: `DOMICILE_APP_JWT_ISSUER`.
+    pub fn issuer(&self) -> String {
+        self.session_issuer().issuer.clone()
+    }
+
+    /// Their `aud`: `DOMICILE_APP_JWT_AUDIENCE`.
+    pub fn audience(&self) -> String {
+        self.session_issuer().audience.clone()
+    }
+
+    /// The cookie that holds them: `DOMICILE_APP_JWT_COOKIE`.
+    pub fn session_cookie(&self) -> String {
+        self.session_issuer().cookie.clone()
+    }
+
+    /// The token of a live session of this subject: `user:1001`, or `org:acme` (claim `org`) for somebody who acts for it.
+    pub fn session_jwt_for(&self, subject: &str) -> String {
+        self.session_issuer().token(subject)
+    }
+
+    /// Signs session tokens with a new key; the one before stays published.
+    pub fn rotate_key(&self) {
+        self.session_issuer().rotate();
+    }
+
+    /// Publishes no keys but the current one, so that the tokens of those before are worth nothing.
+    pub fn withdraw_earlier_keys(&self) {
+        self.session_issuer().withdraw_earlier();
+    }
+
+    fn session_issuer(&self) -> &SessionIssuer {
+        let issuer = self.shared.session_issuer.as_ref();
+        issuer.expect("the app is started with `AppIdentity::SessionJwt`")
     }
 
     /// Names the App API, for a region that is started after the app.

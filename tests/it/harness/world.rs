@@ -126,6 +126,7 @@ impl World {
             ("DOMICILE_APP_RETURN_URLS", app.return_url().to_string()),
             ("DOMICILE_APP_EVENTS_URL", app.events_url().to_string()),
             ("DOMICILE_APP_EVENTS_SECRETS", EVENTS_SECRET.to_owned()),
+            ("DOMICILE_APP_IDENTITY", "confirm".to_owned()),
         ];
         Self {
             db,

@@ -75,6 +75,7 @@ struct AppSection {
     return_urls: Option<String>,
     events_url: Option<String>,
     events_secrets: Option<String>,
+    identity: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -134,20 +135,20 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, Faults> {
     }
 }
 
-struct Reader {
-    faults: Faults,
-    environment: Environment,
+pub(super) struct Reader {
+    pub(super) faults: Faults,
+    pub(super) environment: Environment,
 }
 
 impl Reader {
     /// One section, its values still text: `envy` would stop at the first fault.
-    fn section<T: DeserializeOwned + Default>(&mut self, prefix: &str) -> T {
+    pub(super) fn section<T: DeserializeOwned + Default>(&mut self, prefix: &str) -> T {
         let read = envy::prefixed(prefix).from_iter(self.environment.variables());
         self.faults.take(prefix, read).unwrap_or_default()
     }
 
     /// The text of a setting: what is set, else its default; a required one that is missing is a fault.
-    fn text(&mut self, name: &str, value: Option<String>) -> Option<String> {
+    pub(super) fn text(&mut self, name: &str, value: Option<String>) -> Option<String> {
         let value = value
             .map(|value| value.trim().to_owned())
             .filter(|value| !value.is_empty());
@@ -165,7 +166,7 @@ impl Reader {
         }
     }
 
-    fn parsed<T>(&mut self, name: &str, value: Option<String>) -> Option<T>
+    pub(super) fn parsed<T>(&mut self, name: &str, value: Option<String>) -> Option<T>
     where
         T: FromStr<Err: std::fmt::Display>,
     {
@@ -174,7 +175,7 @@ impl Reader {
     }
 
     /// A URL that is https, or http on a loopback host.
-    fn url(&mut self, name: &str, value: Option<String>) -> Option<Url> {
+    pub(super) fn url(&mut self, name: &str, value: Option<String>) -> Option<Url> {
         let text = self.text(name, value)?;
         let url = self.faults.take(
             name,
@@ -374,11 +375,13 @@ impl Reader {
                 urls.into_iter().collect::<Option<Vec<_>>>().map(ReturnUrls::new)
             });
         let events = self.events(section.events_url, section.events_secrets);
+        let identity = self.identity(section.identity);
         Some(AppSettings {
             api_keys: api_keys?,
             start_url: start_url?,
             return_urls: return_urls?,
             events: events?,
+            identity: identity?,
         })
     }
 

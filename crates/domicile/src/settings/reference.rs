@@ -156,6 +156,56 @@ pub const SETTINGS: &[Setting] = &[
         "whsec_... secrets, the first signs; needed with the URL",
     ),
     setting(
+        "DOMICILE_APP_IDENTITY",
+        Required,
+        "confirm or session-jwt: how the finisher of a connect session is known",
+    ),
+    setting(
+        "DOMICILE_APP_JWT_ISSUER",
+        Optional,
+        "the iss of the app's session tokens; needed with session-jwt",
+    ),
+    setting(
+        "DOMICILE_APP_JWT_AUDIENCE",
+        Optional,
+        "what their aud holds; needed with session-jwt",
+    ),
+    setting(
+        "DOMICILE_APP_JWT_JWKS_URL",
+        Optional,
+        "where the app publishes its keys; needed with session-jwt",
+    ),
+    setting(
+        "DOMICILE_APP_JWT_ALGORITHMS",
+        Optional,
+        "comma list such as ES256,RS256; needed with session-jwt",
+    ),
+    setting(
+        "DOMICILE_APP_JWT_COOKIE",
+        Optional,
+        "the cookie that holds the token; this or the next with session-jwt",
+    ),
+    setting(
+        "DOMICILE_APP_JWT_HEADER",
+        Optional,
+        "the header field that holds it; `Authorization` with `Bearer` before it",
+    ),
+    setting(
+        "DOMICILE_APP_JWT_USER_CLAIM",
+        Default("sub"),
+        "the claim V that stands for the subject `user:V`",
+    ),
+    setting(
+        "DOMICILE_APP_JWT_ORG_CLAIM",
+        Optional,
+        "the claim V that stands for the subject `org:V`",
+    ),
+    setting(
+        "DOMICILE_APP_JWT_LEEWAY_SECONDS",
+        Default("30"),
+        "how far the app's clock may be from ours, at most 120",
+    ),
+    setting(
         "DOMICILE_EGRESS_ALLOW",
         Optional,
         "comma list of further hosts that the process may call",

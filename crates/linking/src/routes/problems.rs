@@ -42,6 +42,10 @@ impl From<LinkingError> for ProblemError {
                 }
                 refused(refusal.reason)
             }
+            LinkingError::IdentityUnavailable(_) => (
+                Problem::Unavailable,
+                "The browser's session token cannot be verified just now.",
+            ),
             LinkingError::ZoomUnavailable(_) => (
                 Problem::ZoomUnavailable,
                 "Zoom cannot be reached. Nothing was used up: confirm the same ticket again.",

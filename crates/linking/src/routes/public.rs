@@ -11,8 +11,9 @@ use url::form_urlencoded;
 
 use super::{cookie, pages};
 use crate::error::LinkingError;
+use crate::identity::Presence;
 use crate::linking::Linking;
-use crate::returning::{Finisher, Returned};
+use crate::returning::Returned;
 
 /// Longer values are none of Zoom's.
 const MAX_PARAMETER_BYTES: usize = 4096;
@@ -40,10 +41,15 @@ async fn start(
     reference: RequestId,
 ) -> HttpResponse {
     let public_url = &linking.settings().public_url;
-    match linking.start_session(&session, |_| true).await {
+    let cookies = cookies_of(&request);
+    let started = match presence(&linking, &cookies, &request).await {
+        Ok(presence) => linking.start_session(&session, &presence).await,
+        Err(failure) => Err(failure),
+    };
+    match started {
         Ok(started) => {
             let mut response = redirect(&started.authorize_url);
-            for cookie in cookie::surplus(&cookies_of(&request), started.id, public_url) {
+            for cookie in cookie::surplus(&cookies, started.id, public_url) {
                 response.cookie(cookie);
             }
             response
@@ -52,6 +58,16 @@ async fn start(
         }
         Err(failure) => failed(&failure, &linking, &reference),
     }
+}
+
+/// Who sits at this browser, where the region asks its browsers.
+async fn presence(
+    linking: &Linking,
+    cookies: &[(String, String)],
+    request: &HttpRequest,
+) -> Result<Presence, LinkingError> {
+    let presence = linking.identity().presence(cookies, request.headers()).await;
+    presence.map_err(LinkingError::IdentityUnavailable)
 }
 
 /// The request is no `Sync` value, so its cookies are read before the database is asked.
@@ -119,9 +135,11 @@ async fn callback(linking: web::Data<Linking>, request: HttpRequest, reference: 
         *asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
         cookie::value(&cookies, session, &settings.public_url)
     };
-    let received = linking
-        .receive(&state, cookie_of, returned, Finisher::Ticket)
-        .await;
+    let received = match presence(&linking, &cookies, &request).await {
+        Ok(presence) => linking.receive(&state, cookie_of, returned, &presence).await,
+        // Nothing is spent yet, so the same URL works once the app's keys can be had again.
+        Err(failure) => Err(failure),
+    };
     let mut response = match received {
         Ok(return_url) => redirect(&return_url).finish(),
         Err(failure) => failed(&failure, &linking, &reference),

@@ -39,6 +39,9 @@ pub(super) enum Failure {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Problem {
+    /// Which kind: `urn:domicile:problem:link_exists`.
+    #[serde(rename = "type")]
+    pub(super) kind: String,
     pub(super) status: u16,
     pub(super) title: String,
     pub(super) detail: Option<String>,
@@ -52,6 +55,13 @@ impl Failure {
             Self::Problem(problem) => StatusCode::from_u16(problem.status).ok(),
             _ => None,
         }
+    }
+}
+
+impl Failure {
+    /// True when the subject, or the Zoom user, is connected to another already.
+    pub(super) fn is_link_exists(&self) -> bool {
+        matches!(self, Self::Problem(problem) if problem.kind == "urn:domicile:problem:link_exists")
     }
 }
 
@@ -81,6 +91,15 @@ impl From<EgressError> for Failure {
     }
 }
 
+/// What becomes of a connection that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begin {
+    /// It stays, and the new one is refused.
+    Keeping,
+    /// The new one takes its place.
+    Replacing,
+}
+
 /// What `POST /v1/connect-sessions` answers.
 #[derive(Debug, Deserialize)]
 pub(super) struct ConnectSession {
@@ -97,6 +116,35 @@ pub(super) struct Link {
     pub(super) zoom: ZoomIds,
     #[serde(default)]
     pub(super) created_at: String,
+    /// Why Zoom asks for consent again.
+    #[serde(default)]
+    pub(super) reauthorization_reason: Option<String>,
+    /// What the user did not allow, and what does not work without it.
+    #[serde(default)]
+    pub(super) missing_scopes: Vec<MissingScope>,
+}
+
+impl Link {
+    pub(super) fn is_active(&self) -> bool {
+        self.status == "active"
+    }
+
+    pub(super) fn needs_reauthorization(&self) -> bool {
+        self.status == "needs_reauthorization"
+    }
+
+    /// True until it is disconnected.
+    pub(super) fn is_live(&self) -> bool {
+        self.is_active() || self.needs_reauthorization()
+    }
+}
+
+/// A scope of the Zoom app that is not granted.
+#[derive(Debug, Deserialize)]
+pub(super) struct MissingScope {
+    pub(super) scope: String,
+    #[serde(default)]
+    pub(super) disables: Option<String>,
 }
 
 /// Zoom's own ids.
@@ -163,9 +211,17 @@ impl Backend {
         *self.api.write().unwrap_or_else(PoisonError::into_inner) = Some(api);
     }
 
-    /// Begins to connect the subject.
-    pub(super) async fn begin(&self, subject: &str, return_url: &Url) -> Result<ConnectSession, Failure> {
-        let body = json!({ "subject": subject, "return_url": return_url });
+    /// Begins to connect the subject; an existing connection gives way only to [`Begin::Replacing`].
+    pub(super) async fn begin(
+        &self,
+        subject: &str,
+        return_url: &Url,
+        how: Begin,
+    ) -> Result<ConnectSession, Failure> {
+        let mut body = json!({ "subject": subject, "return_url": return_url });
+        if how == Begin::Replacing {
+            body["replace"] = true.into();
+        }
         self.json(Method::POST, &["connect-sessions"], &[], Some(body))
             .await
     }
@@ -181,6 +237,26 @@ impl Backend {
     pub(super) async fn links(&self, subject: &str) -> Result<Page<Link>, Failure> {
         self.json(Method::GET, &["links"], &[("subject", subject)], None)
             .await
+    }
+
+    /// One link, if it is the subject's; another's is as if it were not there.
+    pub(super) async fn link(&self, id: &str, subject: &str) -> Result<Option<Link>, Failure> {
+        let found = self.json::<Link>(Method::GET, &["links", id], &[], None).await;
+        match found {
+            Ok(link) => Ok((link.subject == subject).then_some(link)),
+            Err(failure) if failure.status() == Some(StatusCode::NOT_FOUND) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Ends a link; one that is gone already is ended too.
+    pub(super) async fn disconnect(&self, id: &str) -> Result<(), Failure> {
+        let request = self.request(Method::DELETE, &["links", id], &[], Bytes::new())?;
+        let response = self.client.send(request).await?;
+        if response.status().is_success() || response.status() == StatusCode::NOT_FOUND {
+            return Ok(());
+        }
+        Err(problem_of(response).await)
     }
 
     /// A page of the subject's recordings.

@@ -1,6 +1,7 @@
 //! The pages and what their forms do.
 
 mod connect;
+mod disconnect;
 mod pages;
 mod playback;
 mod sign_in;
@@ -9,11 +10,10 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use maud::Markup;
 
-use super::receiver;
-use super::session::{Flash, Session};
+use super::session::{Flash, Offer, Session};
 use super::settings::AppUser;
 use super::state::Shared;
-use super::view;
+use super::{receiver, session_token, view};
 
 /// Every route of the app.
 pub(super) fn configure(config: &mut web::ServiceConfig) {
@@ -24,6 +24,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
         .route("/sign-out", web::post().to(sign_in::leave))
         .route("/settings", web::get().to(pages::settings))
         .route("/zoom/connect", web::post().to(connect::begin))
+        .route("/zoom/disconnect", web::post().to(disconnect::end))
         .route("/zoom/return", web::get().to(connect::finish))
         .route("/recordings", web::get().to(pages::recordings))
         .route("/recordings/{id}", web::get().to(pages::recording))
@@ -40,6 +41,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
         )
         .route("/healthz", web::get().to(HttpResponse::NoContent))
         .route(receiver::PATH, web::post().to(receiver::take))
+        .route(session_token::JWKS_PATH, web::get().to(jwks))
         .default_service(web::to(pages::not_found));
 }
 
@@ -82,7 +84,33 @@ fn member_page(app: &Shared, who: &SignedIn, tab: view::Tab, title: &str, body: 
         }),
         flash: flash.as_ref(),
     };
-    page(app, HttpResponse::Ok(), view::frame(&frame, body))
+    let mut response = page(app, HttpResponse::Ok(), view::frame(&frame, body));
+    renew_session_token(&mut response, app, &who.user);
+    response
+}
+
+/// Gives the browser a fresh session token, where the region knows users by it.
+fn renew_session_token(response: &mut HttpResponse, app: &Shared, user: &AppUser) {
+    if let Some(issuer) = &app.session_issuer {
+        add_cookie(response, &issuer.set_cookie(&user.subject));
+    }
+}
+
+fn add_cookie(response: &mut HttpResponse, set_cookie: &str) {
+    if let Ok(value) = set_cookie.parse() {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+}
+
+/// The keys of the session tokens, for the region.
+async fn jwks(app: web::Data<Shared>) -> HttpResponse {
+    match &app.session_issuer {
+        Some(issuer) => HttpResponse::Ok()
+            .content_type("application/jwk-set+json")
+            .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
+            .body(issuer.jwks().to_string()),
+        None => HttpResponse::NotFound().body("This app's sessions are no JWTs."),
+    }
 }
 
 /// A page that says what went wrong, with its status.
@@ -121,6 +149,7 @@ fn good(title: &str, text: impl Into<String>) -> Flash {
         good: true,
         title: title.to_owned(),
         text: text.into(),
+        offer: None,
     }
 }
 
@@ -129,6 +158,14 @@ fn bad(title: &str, text: impl Into<String>) -> Flash {
         good: false,
         title: title.to_owned(),
         text: text.into(),
+        offer: None,
+    }
+}
+
+fn offering(offer: Offer, flash: Flash) -> Flash {
+    Flash {
+        offer: Some(offer),
+        ..flash
     }
 }
 

@@ -17,6 +17,14 @@ pub(super) struct Flash {
     pub(super) good: bool,
     pub(super) title: String,
     pub(super) text: String,
+    pub(super) offer: Option<Offer>,
+}
+
+/// What the user may do about it with one button.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// Connect again, in the place of the connection that exists.
+    Replace,
 }
 
 /// One browser's session, as a request sees it.

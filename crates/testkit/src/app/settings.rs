@@ -40,6 +40,19 @@ pub struct AppApi {
     pub key: Secret<String>,
 }
 
+/// How the region knows the app's users: `DOMICILE_APP_IDENTITY`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum AppIdentity {
+    /// `confirm`: the browser brings a ticket, which the app confirms.
+    #[default]
+    Confirm,
+    /// `session-jwt`: a session is a JWT too.
+    SessionJwt {
+        /// For whom the tokens are: `DOMICILE_APP_JWT_AUDIENCE`.
+        audience: String,
+    },
+}
+
 /// How an app is started. The default is right for a test: a free port, Alice and Bob, nothing kept.
 #[derive(Clone)]
 pub struct ReceivingAppSettings {
@@ -51,6 +64,8 @@ pub struct ReceivingAppSettings {
     pub users: Vec<AppUser>,
     /// The App API; may be handed in later by [`use_app_api`](super::ReceivingAppHandle::use_app_api).
     pub app_api: Option<AppApi>,
+    /// How the region knows the app's users.
+    pub identity: AppIdentity,
     /// Standard Webhooks secrets (`whsec_...`); each may have signed an event. None: every event is refused.
     pub events_secrets: Vec<Secret<String>>,
     /// Keeps the events over restarts, one JSON line each.
@@ -74,6 +89,7 @@ impl Default for ReceivingAppSettings {
                 AppUser::new("bob", "Bob Baker", "user:1002"),
             ],
             app_api: None,
+            identity: AppIdentity::default(),
             events_secrets: Vec::new(),
             events_file: None,
             connect_origins: Vec::new(),

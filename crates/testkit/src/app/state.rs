@@ -12,7 +12,8 @@ use super::edge::SystemClock;
 use super::inbox::Inbox;
 use super::receiver::Verifier;
 use super::session::Sessions;
-use super::settings::{AppUser, ReceivingAppSettings};
+use super::session_token::SessionIssuer;
+use super::settings::{AppIdentity, AppUser, ReceivingAppSettings};
 
 /// The app without its sockets.
 pub(super) struct Shared {
@@ -21,6 +22,8 @@ pub(super) struct Shared {
     pub(super) users: Vec<AppUser>,
     pub(super) backend: Backend,
     pub(super) sessions: Sessions,
+    /// Only where the region knows the app's users by session tokens.
+    pub(super) session_issuer: Option<SessionIssuer>,
     pub(super) inbox: Inbox,
     pub(super) verifier: Verifier,
     pub(super) clock: Arc<dyn Clock>,
@@ -33,16 +36,26 @@ impl Shared {
         let secrets: Vec<Webhook> = secrets
             .map(|secret| Webhook::new(secret.expose()).map_err(|_| StartError::Secret))
             .collect::<Result<_, _>>()?;
+        let clock = settings.clock.clone().unwrap_or_else(|| Arc::new(SystemClock));
+        let port = url.port().unwrap_or(80);
+        let session_issuer = match settings.identity {
+            AppIdentity::Confirm => None,
+            AppIdentity::SessionJwt { audience } => Some(SessionIssuer::new(
+                url.origin().ascii_serialization(),
+                audience,
+                format!("demo_session_{port}"),
+                Arc::clone(&clock),
+                Arc::clone(&settings.rng),
+            )),
+        };
         Ok(Self {
             content_policy: content_policy(&settings.connect_origins),
             // Cookies know no ports: two apps of one machine need two names.
-            sessions: Sessions::new(
-                format!("demo_app_{}", url.port().unwrap_or(80)),
-                settings.rng.clone(),
-            ),
+            sessions: Sessions::new(format!("demo_app_{port}"), settings.rng.clone()),
             inbox: Inbox::open(settings.events_file.as_deref()).map_err(StartError::EventsFile)?,
-            verifier: Verifier::new(secrets, settings.clock.clone()),
-            clock: settings.clock.unwrap_or_else(|| Arc::new(SystemClock)),
+            verifier: Verifier::new(secrets, settings.clock),
+            session_issuer,
+            clock,
             backend: Backend::new(settings.app_api),
             region_name: settings.region_name,
             users: settings.users,

@@ -1,13 +1,14 @@
 //! The pages as HTML.
 
+mod connection;
 mod records;
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::backend::{Failure, Link, Page};
-use super::session::Flash;
+use super::session::{Flash, Offer};
 use super::settings::AppUser;
 
+pub(super) use connection::settings;
 pub(super) use records::{events, recording, recordings, title_of};
 
 /// The one style sheet.
@@ -68,7 +69,7 @@ pub(super) fn frame(frame: &Frame<'_>, body: &Markup) -> Markup {
                     }
                 }
                 main #main {
-                    @if let Some(flash) = frame.flash { (message(flash)) }
+                    @if let Some(flash) = frame.flash { (message(flash, frame.member.as_ref())) }
                     (body)
                 }
                 footer { "A demo of an app that uses Domicile. It keeps nothing outside this machine." }
@@ -98,7 +99,7 @@ fn menu(member: &Member<'_>) -> Markup {
     }
 }
 
-fn message(flash: &Flash) -> Markup {
+fn message(flash: &Flash, member: Option<&Member<'_>>) -> Markup {
     let (class, role) = if flash.good {
         ("flash good", "status")
     } else {
@@ -110,6 +111,13 @@ fn message(flash: &Flash) -> Markup {
             div {
                 strong { (flash.title) }
                 p { (flash.text) }
+                @if let (Some(Offer::Replace), Some(member)) = (flash.offer, member) {
+                    form method="post" action="/zoom/connect" {
+                        (form_token(member.form_token))
+                        input type="hidden" name="replace" value="true";
+                        button.plain type="submit" { "Replace the existing connection" }
+                    }
+                }
             }
         }
     }
@@ -127,18 +135,18 @@ fn initials(name: &str) -> String {
 }
 
 /// The choice of users.
-pub(super) fn sign_in(users: &[AppUser], token: &str, ticket: Option<&str>) -> Markup {
+pub(super) fn sign_in(users: &[AppUser], token: &str, returned: &[(&str, String)]) -> Markup {
     html! {
         section.narrow {
             h1 { "Who are you?" }
-            @if ticket.is_some() {
+            @if !returned.is_empty() {
                 p.lead { "Zoom sent you back. Sign in as the person who pressed “Connect Zoom”, and the connection is finished." }
             } @else {
                 p.lead { "This demo has two users and no passwords. Each sees only what is hers or his." }
             }
             form.people method="post" action="/sign-in" {
                 (form_token(token))
-                @if let Some(ticket) = ticket { input type="hidden" name="ticket" value=(ticket); }
+                @for (name, value) in returned { input type="hidden" name=(name) value=(value); }
                 @for user in users {
                     button.person type="submit" name="user" value=(user.id) {
                         span.avatar aria-hidden="true" { (initials(&user.name)) }
@@ -149,74 +157,6 @@ pub(super) fn sign_in(users: &[AppUser], token: &str, ticket: Option<&str>) -> M
                     }
                 }
             }
-        }
-    }
-}
-
-/// Zoom's connection and its button.
-pub(super) fn settings(
-    user: &AppUser,
-    region_name: &str,
-    links: &Result<Page<Link>, Failure>,
-    token: &str,
-) -> Markup {
-    html! {
-        h1 { "Settings" }
-        section.card aria-labelledby="zoom" {
-            div.head {
-                h2 #zoom { "Zoom" }
-                @match links {
-                    Ok(page) if page.data.iter().any(|link| link.status == "active") => { (badge("connected", "good")) }
-                    Ok(page) if page.data.iter().any(|link| link.status == "needs_reauthorization") => {
-                        (badge("asks for your consent again", "warn"))
-                    }
-                    Ok(_) => { (badge("not connected", "plain")) }
-                    Err(_) => { (badge("unknown", "warn")) }
-                }
-            }
-            p { "When a cloud recording of yours is ready at Zoom, it is brought into storage in " strong { (region_name) } " and appears here." }
-            @match links {
-                Ok(page) => {
-                    @for link in &page.data { (link_facts(link)) }
-                    (connect(token, page.data.iter().any(|link| link.status == "active")))
-                }
-                Err(failure) => {
-                    p.note role="alert" { (failure) }
-                    (connect(token, false))
-                }
-            }
-        }
-        section.card aria-labelledby="you" {
-            div.head { h2 #you { "You" } }
-            dl.facts {
-                div { dt { "Name" } dd { (user.name) } }
-                div { dt { "Subject" } dd { code { (user.subject) } } }
-            }
-        }
-    }
-}
-
-fn connect(token: &str, connected: bool) -> Markup {
-    html! {
-        form method="post" action="/zoom/connect" {
-            (form_token(token))
-            @if connected {
-                button.plain type="submit" { "Connect again" }
-            } @else {
-                button.primary type="submit" { "Connect Zoom" }
-            }
-        }
-    }
-}
-
-fn link_facts(link: &Link) -> Markup {
-    html! {
-        dl.facts {
-            div { dt { "Status" } dd { (link.status.replace('_', " ")) } }
-            @if let Some(id) = &link.zoom.user_id { div { dt { "Zoom user" } dd { code { (id) } } } }
-            @if let Some(id) = &link.zoom.account_id { div { dt { "Zoom account" } dd { code { (id) } } } }
-            @if !link.created_at.is_empty() { div { dt { "Since" } dd { (records::when(&link.created_at)) } } }
-            div { dt { "Link" } dd { code { (link.id) } } }
         }
     }
 }

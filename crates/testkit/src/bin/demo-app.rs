@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use domicile_kernel::Secret;
-use domicile_testkit::app::{AppApi, ReceivingApp, ReceivingAppSettings};
+use domicile_testkit::app::{AppApi, AppIdentity, ReceivingApp, ReceivingAppSettings};
 use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
@@ -26,7 +26,8 @@ Its settings are environment variables:
   DEMO_APP_API_KEY          the API key, whose SHA-256 stands in DOMICILE_APP_API_KEYS
   DEMO_APP_EVENTS_SECRETS   comma list of Standard Webhooks secrets (whsec_...)
   DEMO_APP_EVENTS_FILE      optional: keeps the events over restarts
-  DEMO_APP_CONNECT_ORIGINS  optional: comma list of the region's public URL and Zoom's, for the pages' form-action policy";
+  DEMO_APP_CONNECT_ORIGINS  optional: comma list of the region's public URL and Zoom's, for the pages' form-action policy
+  DEMO_APP_SESSION_JWT_AUDIENCE  optional: sessions are JWTs for this audience too, for a region with session-jwt";
 
 /// An app that uses Domicile: sign-in, "Connect Zoom", recordings and events. For loopback hosts only.
 #[derive(Debug, Parser)]
@@ -43,6 +44,7 @@ struct Environment {
     events_file: Option<PathBuf>,
     #[serde(default)]
     connect_origins: Vec<Url>,
+    session_jwt_audience: Option<String>,
 }
 
 #[tokio::main]
@@ -80,6 +82,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
         events_secrets: environment.events_secrets,
         events_file: environment.events_file,
         connect_origins: environment.connect_origins,
+        identity: match environment.session_jwt_audience {
+            Some(audience) => AppIdentity::SessionJwt { audience },
+            None => AppIdentity::Confirm,
+        },
         ..ReceivingAppSettings::default()
     })?;
     tracing::info!(url = %app.url(), "the demo app is ready");

@@ -96,6 +96,7 @@ impl Region {
                 self.demo_url("/domicile/events").into(),
             ),
             ("DOMICILE_APP_EVENTS_SECRETS", self.secrets.events_secret.clone()),
+            ("DOMICILE_APP_IDENTITY", "confirm".to_owned()),
         ])
     }
 

@@ -1,6 +1,5 @@
 //! Signing in and out. A real app asks for a password; what counts here is that two users are told apart.
 
-use actix_web::http::header::SET_COOKIE;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use url::form_urlencoded;
@@ -8,15 +7,16 @@ use url::form_urlencoded;
 use super::super::session::Session;
 use super::super::state::Shared;
 use super::super::view;
-use super::{SignedIn, good, page, see_other, stale_form};
+use super::connect::Return;
+use super::{SignedIn, add_cookie, good, page, renew_session_token, see_other, stale_form};
 
 /// What the sign-in form sends.
 #[derive(Deserialize)]
 pub(super) struct Choice {
     user: String,
     form_token: String,
-    #[serde(default)]
     ticket: Option<String>,
+    link_id: Option<String>,
 }
 
 /// A form with nothing but the button.
@@ -29,11 +29,11 @@ pub(super) async fn show(request: HttpRequest, app: web::Data<Shared>) -> HttpRe
     if SignedIn::of(&request, &app).is_some() {
         return see_other("/recordings");
     }
-    ask(&request, &app, None)
+    ask(&request, &app, &Return::default())
 }
 
-/// The sign-in page; a ticket that came from the region is kept in its form.
-pub(super) fn ask(request: &HttpRequest, app: &Shared, ticket: Option<&str>) -> HttpResponse {
+/// The sign-in page; what came from the region is kept in its form.
+pub(super) fn ask(request: &HttpRequest, app: &Shared, returned: &Return) -> HttpResponse {
     let session = visitor(request, app);
     let flash = app.sessions.take_flash(&session);
     let frame = view::Frame {
@@ -42,7 +42,7 @@ pub(super) fn ask(request: &HttpRequest, app: &Shared, ticket: Option<&str>) -> 
         member: None,
         flash: flash.as_ref(),
     };
-    let body = view::sign_in(&app.users, &session.form_token, ticket);
+    let body = view::sign_in(&app.users, &session.form_token, &returned.fields());
     let mut response = page(app, HttpResponse::Ok(), view::frame(&frame, &body));
     set_cookie(&mut response, app, &session);
     response
@@ -62,16 +62,24 @@ pub(super) async fn enter(
         return stale_form(&app, &request);
     }
     let session = app.sessions.begin(Some(&session), Some(index));
-    let mut response = match &form.ticket {
-        Some(ticket) => {
+    let form = form.into_inner();
+    let returned = Return {
+        ticket: form.ticket,
+        link_id: form.link_id,
+    };
+    let mut response = match returned.fields().as_slice() {
+        [] => see_other("/recordings"),
+        fields => {
             let query = form_urlencoded::Serializer::new(String::new())
-                .append_pair("ticket", ticket)
+                .extend_pairs(fields)
                 .finish();
             see_other(&format!("/zoom/return?{query}"))
         }
-        None => see_other("/recordings"),
     };
     set_cookie(&mut response, &app, &session);
+    if let Some(user) = app.users.get(index) {
+        renew_session_token(&mut response, &app, user);
+    }
     response
 }
 
@@ -91,6 +99,9 @@ pub(super) async fn leave(
         .tell(&session, good("You are signed out", "See you soon."));
     let mut response = see_other("/sign-in");
     set_cookie(&mut response, &app, &session);
+    if let Some(issuer) = &app.session_issuer {
+        add_cookie(&mut response, &issuer.clear_cookie());
+    }
     response
 }
 
@@ -103,7 +114,5 @@ fn visitor(request: &HttpRequest, app: &Shared) -> Session {
 }
 
 fn set_cookie(response: &mut HttpResponse, app: &Shared, session: &Session) {
-    if let Ok(value) = app.sessions.set_cookie(session).parse() {
-        response.headers_mut().append(SET_COOKIE, value);
-    }
+    add_cookie(response, &app.sessions.set_cookie(session));
 }

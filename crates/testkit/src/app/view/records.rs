@@ -2,6 +2,7 @@
 
 use chrono::DateTime;
 use maud::{Markup, html};
+use serde_json::Value;
 
 use super::super::backend::{Failure, File, Page, Recording};
 use super::super::inbox::ReceivedEvent;
@@ -138,7 +139,7 @@ pub(in super::super) fn events(events: &[ReceivedEvent]) -> Markup {
 fn event_row(event: &ReceivedEvent) -> Markup {
     let body = event.event();
     let pretty = serde_json::to_string_pretty(&body).unwrap_or_else(|_| event.body.clone());
-    let topic = body["data"]["recording"]["meeting"]["topic"].as_str();
+    let about = about(&event.event_type(), &body["data"]);
     html! {
         li.card {
             div.head {
@@ -147,7 +148,7 @@ fn event_row(event: &ReceivedEvent) -> Markup {
             }
             p.meta {
                 (when(&event.received_at.to_rfc3339()))
-                @if let Some(topic) = topic { " · " (topic) }
+                @if let Some(about) = about { " · " (about) }
                 @if event.duplicates > 0 { " · delivered " (event.duplicates + 1) " times, kept once" }
             }
             p.digest { span { "Id" } code { (event.webhook_id) } }
@@ -157,6 +158,26 @@ fn event_row(event: &ReceivedEvent) -> Markup {
             }
         }
     }
+}
+
+/// What an event says, in a few words.
+fn about(event_type: &str, data: &Value) -> Option<String> {
+    let reason = [&data["reason"], &data["link"]["reauthorization_reason"]]
+        .into_iter()
+        .find_map(Value::as_str)
+        .map(|reason| reason.replace('_', " "));
+    let words = match event_type {
+        "link.active" => "Zoom is connected",
+        "link.recovered" => "the connection works again",
+        "link.needs_reauthorization" => "Zoom asks for consent again",
+        "link.revoked" => "Zoom is disconnected",
+        "link.refused" => "a connection was refused",
+        _ => return data["recording"]["meeting"]["topic"].as_str().map(str::to_owned),
+    };
+    Some(match reason {
+        Some(reason) => format!("{words}: {reason}"),
+        None => words.to_owned(),
+    })
 }
 
 /// The meeting's topic, or words in its place.
@@ -262,6 +283,8 @@ fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -271,6 +294,25 @@ mod tests {
         assert_eq!(size(1536), "1.5 KiB");
         assert_eq!(size(20 * 1024 * 1024), "20.0 MiB");
         assert_eq!(size(u64::MAX), "17179869183.9 GiB");
+    }
+
+    #[test]
+    fn events_about_links_are_told_with_their_reason() {
+        let told = |event_type: &str, data: Value| about(event_type, &data).unwrap();
+        let reason = json!({ "reason": "subject_mismatch" });
+        assert_eq!(
+            told("link.refused", reason),
+            "a connection was refused: subject mismatch"
+        );
+        let link = json!({ "link": { "reauthorization_reason": "grant_expired" } });
+        assert_eq!(
+            told("link.needs_reauthorization", link),
+            "Zoom asks for consent again: grant expired"
+        );
+        assert_eq!(told("link.active", json!({})), "Zoom is connected");
+        let recording = json!({ "recording": { "meeting": { "topic": "Board" } } });
+        assert_eq!(told("recording.stored", recording), "Board");
+        assert_eq!(about("recording.stored", &json!({})), None);
     }
 
     #[test]
