@@ -20,4 +20,5 @@ mod openapi;
 mod plans;
 mod secrets;
 mod startup;
+mod unlink;
 mod zoom_calls;

@@ -244,6 +244,8 @@ async fn what_the_region_answers_and_delivers_is_what_the_document_describes() {
         .await;
     recordings(&mut reader).await;
     events(&mut reader).await;
+    zoom_calls(&mut reader).await;
+    unlinking(&mut reader).await;
     reader.get("/v1/openapi.json", "/v1/openapi.json").await;
 
     let described = document.operations();
@@ -408,6 +410,61 @@ async fn events(reader: &mut Reader<'_>) {
         let path = format!("/v1/events/{}", delivered.webhook_id);
         assert_eq!(reader.get("/v1/events/{id}", &path).await, event);
     }
+}
+
+/// The id of the only link.
+async fn only_link(reader: &mut Reader<'_>) -> String {
+    let links = reader.get("/v1/links", "/v1/links").await;
+    links["data"][0]["id"].as_str().unwrap().to_owned()
+}
+
+async fn zoom_calls(reader: &mut Reader<'_>) {
+    const ZOOM: &str = "/v1/links/{id}/zoom/{path}";
+    let link = only_link(reader).await;
+    for (method, link, path, status) in [
+        (Method::GET, link.as_str(), "users/me", 200),
+        (Method::GET, &link, "meetings/81234567890", 404),
+        (Method::GET, &link, "users/somebodyElse", 401),
+        (Method::GET, &link, "users/%2e%2e", 400),
+        (Method::GET, NOBODY, "users/me", 404),
+        (Method::HEAD, &link, "users/me", 403),
+        (Method::POST, &link, "users/me", 403),
+        (Method::PUT, &link, "users/me", 403),
+        (Method::PATCH, &link, "users/me", 403),
+        (Method::DELETE, &link, "users/me", 403),
+    ] {
+        let url = format!("/v1/links/{link}/zoom/{path}");
+        let answer = reader.send(method.clone(), (ZOOM, &url), &[], "").await;
+        assert_eq!(answer.status, status, "{method} {path}");
+    }
+    let limit = domicile_zoomsim::NewFault::once(
+        domicile_zoomsim::Target::Users,
+        domicile_zoomsim::FaultKind::RateLimited {
+            retry_after: domicile_zoomsim::RetryAfterForm::HttpDate,
+            seconds: 60,
+        },
+    );
+    reader.world.zoom.sim().order_fault(limit).unwrap();
+    let url = format!("/v1/links/{link}/zoom/users/me");
+    let answer = reader.send(Method::GET, (ZOOM, &url), &[], "").await;
+    assert_eq!(answer.status, 429);
+}
+
+async fn unlinking(reader: &mut Reader<'_>) {
+    const LINK: &str = "/v1/links/{id}";
+    let link = only_link(reader).await;
+    for (id, status) in [(link.as_str(), 204), (&link, 204), (NOBODY, 404)] {
+        let path = format!("/v1/links/{id}");
+        let answer = reader.send(Method::DELETE, (LINK, &path), &[], "").await;
+        assert_eq!(answer.status, status);
+    }
+    let told = reader.world.told("link.revoked").await;
+    let event = told.last().unwrap().event();
+    let webhooks = reader.document.webhooks();
+    let webhook = webhooks.iter().find(|it| it.place == "link.revoked").unwrap();
+    let body = reader.document.follow(&webhook.value["requestBody"]);
+    let schema = &body["content"]["application/json"]["schema"];
+    reader.document.assert_fits("link.revoked", schema, &event);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use domicile_kernel::{Subject, Timestamp, ZoomUserId};
 use domicile_leases::{NewJob, enqueue};
 use domicile_store::Conn;
 use domicile_store::audit::{Actor, AuditEntry};
-use domicile_vault::{DataKey, KeyScope};
+use domicile_vault::{DataKey, KeyScope, VaultError};
 use domicile_zoom::api::{ApiError, ZoomUser};
 use domicile_zoom::host::ApiBase;
 use domicile_zoom::oauth::TokenSet;
@@ -201,6 +201,12 @@ impl Linking {
             {
                 self.decide(claim, auth, &key, &with).await
             }
+            // The account's last link ended meanwhile, and its key with it.
+            Err(LinkingError::Vault(VaultError::Destroyed(_))) => {
+                let scope = KeyScope::Account(auth.user.account_id.clone());
+                let key = self.parts.vault.key(&scope).await?;
+                self.decide(claim, auth, &key, &with).await
+            }
             decided => decided,
         };
         let decided = decided?;
@@ -344,6 +350,8 @@ impl Linking {
         auth: &Authorization,
         now: Timestamp,
     ) -> Result<(), LinkingError> {
+        // Whoever destroys the key of an account without links waits for this, and finds the link.
+        self.parts.vault.hold(conn, key).await?;
         let grant = grants::seal(key, link.id, &auth.tokens, &auth.base, now)?;
         store::grants::put(conn, link.id, &grant, now).await?;
         let job_key = link.id.to_string();

@@ -1,5 +1,6 @@
 //! The queries of the `vault_keys` table.
 
+use diesel::dsl::{exists, select};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use domicile_kernel::{KeyId, Timestamp, ZoomAccountId};
@@ -52,6 +53,27 @@ pub(crate) async fn live(
     };
     let row: Option<Row> = query.first(conn).await.optional()?;
     Ok(row.map(wrapped_key))
+}
+
+/// Whether a key is alive.
+pub(crate) async fn is_live(conn: &mut Conn, id: KeyId) -> Result<bool, StoreError> {
+    let live = vault_keys::table
+        .filter(vault_keys::id.eq(id.as_uuid()))
+        .filter(vault_keys::destroyed_at.is_null());
+    Ok(select(exists(live)).get_result(conn).await?)
+}
+
+/// Locks a live key's row against changes until the transaction ends; false if the key is not alive.
+pub(crate) async fn lock_live(conn: &mut Conn, id: KeyId) -> Result<bool, StoreError> {
+    let row: Option<Uuid> = vault_keys::table
+        .select(vault_keys::id)
+        .filter(vault_keys::id.eq(id.as_uuid()))
+        .filter(vault_keys::destroyed_at.is_null())
+        .for_share()
+        .first(conn)
+        .await
+        .optional()?;
+    Ok(row.is_some())
 }
 
 /// Inserts a new key unless another process was first; then nothing is changed and the caller reads again.

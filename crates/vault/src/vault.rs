@@ -70,10 +70,18 @@ impl Vault {
 
     /// The data key of the scope; it is made if there is none. Call it before a transaction begins.
     pub async fn key(&self, scope: &KeyScope) -> Result<DataKey, VaultError> {
-        if let Some(key) = self.inner.cached(scope) {
-            return Ok(key);
+        let cached = self.inner.cached(scope);
+        if let (Some(key), KeyScope::Region) = (&cached, scope) {
+            return Ok(key.clone());
         }
         let mut conn = self.inner.db.conn().await?;
+        if let Some(key) = cached {
+            // Another process may have destroyed it, and what is sealed under it now nobody ever opens.
+            if store::is_live(&mut conn, key.id()).await? {
+                return Ok(key);
+            }
+            self.inner.forget_key(key.id());
+        }
         if let Some(wrapped) = store::live(&mut conn, scope.account()).await? {
             return self.inner.admit(Some(scope), &wrapped);
         }
@@ -115,6 +123,17 @@ impl Vault {
         }
     }
 
+    /// Keeps the key from being destroyed until the caller's transaction ends; [`VaultError::Destroyed`] if it was destroyed
+    /// already, by another process too.
+    pub async fn hold(&self, conn: &mut Conn, key: &DataKey) -> Result<(), VaultError> {
+        if store::lock_live(conn, key.id()).await? {
+            Ok(())
+        } else {
+            self.inner.forget_key(key.id());
+            Err(VaultError::Destroyed(key.id()))
+        }
+    }
+
     /// Destroys the live key of an account, as part of the caller's transaction. What it sealed is erased (INV-8).
     pub async fn destroy(
         &self,
@@ -125,7 +144,7 @@ impl Vault {
             return Ok(None);
         };
         store::destroy(conn, wrapped.id, self.inner.ids.clock().now()).await?;
-        self.inner.forget(&KeyScope::Account(account.clone()), wrapped.id);
+        self.inner.forget_key(wrapped.id);
         Ok(Some(wrapped.id))
     }
 }
@@ -140,9 +159,9 @@ impl Inner {
         f(&self.cache.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn forget(&self, scope: &KeyScope, id: KeyId) {
+    fn forget_key(&self, id: KeyId) {
         let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
-        cache.by_scope.remove(scope);
+        cache.by_scope.retain(|_, key| key.id != id);
         cache.by_id.remove(&id);
     }
 

@@ -141,6 +141,28 @@ async fn a_destroyed_key_opens_nothing_and_the_account_gets_a_new_one() {
     assert_ne!(vault.key(&scope).await.unwrap().id(), old.id());
 }
 
+#[tokio::test]
+async fn a_key_that_another_process_destroyed_seals_nothing_any_more() {
+    let db = TestDb::create().await;
+    let (here, there) = (vault(&db, 1, &[("k1", 1)]), vault(&db, 2, &[("k1", 1)]));
+    let old = here.key(&account("A")).await.unwrap();
+    let hold = async |key: &DataKey| {
+        let hold = async |conn: &mut Conn| here.hold(conn, key).await;
+        db.db().run_tx("hold", hold).await
+    };
+    hold(&old).await.unwrap();
+    db.db()
+        .run_tx("erase", async |conn: &mut Conn| {
+            there.destroy(conn, &ZoomAccountId::new("A")).await
+        })
+        .await
+        .unwrap();
+    assert!(matches!(hold(&old).await, Err(VaultError::Destroyed(id)) if id == old.id()));
+    let new = here.key(&account("A")).await.unwrap();
+    assert_ne!(new.id(), old.id());
+    hold(&new).await.unwrap();
+}
+
 /// One key for all cases of the property; its database lives as long as the process.
 fn some_key() -> &'static DataKey {
     static KEY: OnceLock<(Runtime, TestDb, DataKey)> = OnceLock::new();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use domicile_kernel::state::LinkStatus;
-use domicile_kernel::{LinkId, Timestamp, ZoomAccountId};
+use domicile_kernel::{LinkId, Timestamp};
 use domicile_leases::{Backoff, Finished, Handler, JobError, JobKind, Lease, LeaseError, Policy};
 use domicile_store::audit::{Actor, AuditEntry};
 use domicile_store::{Conn, StoreError, TxError};
@@ -25,6 +25,11 @@ use crate::unlink::{EndedLink, Erasure, LinkEraser};
 /// When to look again at what another transaction was just changing.
 const SOON: TimeDelta = TimeDelta::seconds(5);
 
+/// Another link of the account needs its key.
+const KEY_KEPT: &str = "key_kept";
+/// No other link needed it.
+const KEY_DESTROYED: &str = "key_destroyed";
+
 pub(crate) struct LinkUnlink {
     linking: Linking,
     erasers: Vec<Arc<dyn LinkEraser>>,
@@ -35,6 +40,18 @@ enum Step {
     Finished(Finished),
     /// What it was based on has changed meanwhile; nothing was done.
     Changed,
+}
+
+/// The tokens of a link that has ended, before the account's key goes.
+enum Resealed {
+    /// Under another key.
+    Anew {
+        link: LinkId,
+        generation: i64,
+        tokens: SealedGrant,
+    },
+    /// They can be opened by nobody any more.
+    Erased(LinkId),
 }
 
 /// Why the last step is rolled back.
@@ -108,7 +125,7 @@ impl LinkUnlink {
             (needed, store::grants::of_ended_links(&mut conn, account).await?)
         };
         if needed {
-            return Ok(self.finish_erasure(lease, link, None).await?);
+            return Ok(self.finish_erasure(lease, link).await?);
         }
         let now = self.linking.now();
         if let Some(until) = grants.iter().filter_map(|grant| grant.held_until(now)).max() {
@@ -122,7 +139,7 @@ impl LinkUnlink {
     }
 
     /// Tokens that are still to be revoked outlive the account's key, sealed under the region's.
-    async fn seal_anew(&self, grants: &[EndedGrant]) -> Result<Vec<(LinkId, i64, SealedGrant)>, JobError> {
+    async fn seal_anew(&self, grants: &[EndedGrant]) -> Result<Vec<Resealed>, JobError> {
         let vault = &self.linking.parts.vault;
         let key = self
             .linking
@@ -134,15 +151,21 @@ impl LinkUnlink {
             let (link, tokens) = (grant.link, &grant.tokens);
             let access = match grants::open_access(vault, link, tokens).await {
                 Ok(access) => access,
-                // Erased before; there is nothing to be kept.
-                Err(VaultError::Destroyed(_)) => continue,
+                Err(VaultError::Destroyed(_)) => {
+                    sealed.push(Resealed::Erased(link));
+                    continue;
+                }
                 Err(error) => return Err(vault_error(error)),
             };
             let refresh = grants::open_refresh(vault, link, tokens)
                 .await
                 .map_err(vault_error)?;
-            let anew = grants::reseal(&key, link, tokens, &access, refresh.as_ref()).map_err(vault_error)?;
-            sealed.push((link, grant.generation, anew));
+            sealed.push(Resealed::Anew {
+                link,
+                generation: grant.generation,
+                tokens: grants::reseal(&key, link, tokens, &access, refresh.as_ref())
+                    .map_err(vault_error)?,
+            });
         }
         Ok(sealed)
     }
@@ -153,7 +176,7 @@ impl LinkUnlink {
         &self,
         lease: &Lease,
         link: &Link,
-        sealed: &[(LinkId, i64, SealedGrant)],
+        sealed: &[Resealed],
     ) -> Result<Step, JobError> {
         let account = &link.zoom_account_id;
         let parts = &self.linking.parts;
@@ -165,22 +188,30 @@ impl LinkUnlink {
                 async |conn: &mut Conn| -> Result<Finished, StepError> {
                     parts.vault.destroy(conn, account).await?;
                     let mut left = store::grants::of_ended_links(conn, account).await?;
-                    for (id, generation, anew) in sealed {
-                        if store::grants::put_anew(conn, *id, *generation, anew, now).await? {
-                            left.retain(|grant| grant.link != *id);
-                        }
+                    for resealed in sealed {
+                        let done = match resealed {
+                            Resealed::Erased(link) => Some(*link),
+                            Resealed::Anew {
+                                link,
+                                generation,
+                                tokens,
+                            } => store::grants::put_anew(conn, *link, *generation, tokens, now)
+                                .await?
+                                .then_some(*link),
+                        };
+                        left.retain(|grant| Some(grant.link) != done);
                     }
-                    let known = |grant: &EndedGrant| sealed.iter().any(|(id, ..)| *id == grant.link);
-                    if left.iter().any(known) || store::links::any_live_of_account(conn, account).await? {
+                    // What is left has changed since it was read, or was not there then.
+                    if !left.is_empty() || store::links::any_live_of_account(conn, account).await? {
                         return Err(StepError::Needed);
                     }
-                    self.write_finish(conn, lease, link, Some(account)).await
+                    self.write_finish(conn, lease, link, KEY_DESTROYED).await
                 },
             )
             .await;
         match destroyed {
             Ok(finished) => {
-                self.told(link, "key_destroyed");
+                self.told(link, KEY_DESTROYED);
                 Ok(Step::Finished(finished))
             }
             Err(StepError::Needed) => Ok(Step::Changed),
@@ -188,12 +219,7 @@ impl LinkUnlink {
         }
     }
 
-    async fn finish_erasure(
-        &self,
-        lease: &Lease,
-        link: &Link,
-        destroyed: Option<&ZoomAccountId>,
-    ) -> Result<Finished, StepError> {
+    async fn finish_erasure(&self, lease: &Lease, link: &Link) -> Result<Finished, StepError> {
         let finished = self
             .linking
             .parts
@@ -201,11 +227,11 @@ impl LinkUnlink {
             .run_tx(
                 "finish_erasure",
                 async |conn: &mut Conn| -> Result<Finished, StepError> {
-                    self.write_finish(conn, lease, link, destroyed).await
+                    self.write_finish(conn, lease, link, KEY_KEPT).await
                 },
             )
             .await?;
-        self.told(link, "key_kept");
+        self.told(link, KEY_KEPT);
         Ok(finished)
     }
 
@@ -214,20 +240,14 @@ impl LinkUnlink {
         conn: &mut Conn,
         lease: &Lease,
         link: &Link,
-        destroyed: Option<&ZoomAccountId>,
+        how: &'static str,
     ) -> Result<Finished, StepError> {
-        let ids = &self.linking.parts.ids;
-        let how = if destroyed.is_some() {
-            "key_destroyed"
-        } else {
-            "key_kept"
-        };
         AuditEntry::done(Actor::Service, "link.erase")
             .because(how)
             .subject(&link.subject)
             .link(link.id)
             .zoom(&link.zoom_account_id, link.zoom_user_id.as_ref())
-            .write(conn, ids)
+            .write(conn, &self.linking.parts.ids)
             .await?;
         Ok(lease.finish(conn, self.linking.now()).await?)
     }
