@@ -5,7 +5,7 @@ mod document;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
-use domicile_kernel::state::{FileStatus, LinkStatus, RecordingStatus, TextState};
+use domicile_kernel::state::{FileStatus, LinkStatus, RecordingStatus, RefusalReason, TextState};
 use domicile_zoomsim::FileKind;
 use http::{Method, Request};
 use serde_json::{Value, json};
@@ -17,10 +17,18 @@ use crate::harness::world::{ALICE, API_KEY, BOB, World};
 const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Where resources of the app listener are configured, and by what the roof calls it.
-const ROUTES: [(&str, &str); 5] = [
+const ROUTES: [(&str, &str); 7] = [
     (
         "domicile_linking::routes::configure_app",
         include_str!("../../crates/linking/src/routes/app.rs"),
+    ),
+    (
+        "domicile_linking::routes::configure_admissions",
+        include_str!("../../crates/linking/src/routes/admissions.rs"),
+    ),
+    (
+        "domicile_linking::routes::configure_audit",
+        include_str!("../../crates/linking/src/routes/audit.rs"),
     ),
     (
         "domicile_linking::routes::configure_zoom_calls",
@@ -103,6 +111,7 @@ fn the_document_describes_exactly_what_the_sources_configure() {
 fn path_of_nobody(template: &str) -> String {
     let path = template.replace("{id}", NOBODY).replace("{file_id}", NOBODY);
     path.replace("{path}", "users/me")
+        .replace("{zoom_account_id}", "account")
 }
 
 async fn send(world: &World, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
@@ -243,6 +252,7 @@ async fn what_the_region_answers_and_delivers_is_what_the_document_describes() {
         .stored_recording(&user, &[(FileKind::Chat, 900), (FileKind::Timeline, 400)])
         .await;
     recordings(&mut reader).await;
+    admissions_and_audit(&mut reader).await;
     events(&mut reader).await;
     zoom_calls(&mut reader).await;
     unlinking(&mut reader).await;
@@ -387,9 +397,18 @@ async fn events(reader: &mut Reader<'_>) {
         .iter()
         .map(domicile_testkit::app::ReceivedEvent::event_type)
         .collect();
-    assert_eq!(types, ["link.active", "recording.stored"]);
-    for (delivered, listed) in delivered.iter().zip(listed) {
+    let mut sorted = types.clone();
+    sorted.sort();
+    assert_eq!(
+        sorted,
+        ["link.active", "link.refused", "link.refused", "recording.stored"]
+    );
+    for delivered in &delivered {
         let (event, name) = (delivered.event(), delivered.event_type());
+        let listed = listed
+            .iter()
+            .find(|it| it["id"] == event["id"])
+            .expect("it is listed");
         let webhook = &webhooks[name.as_str()];
         let body = document.follow(&webhook.value["requestBody"]);
         document.assert_fits(&name, &body["content"]["application/json"]["schema"], &event);
@@ -448,6 +467,37 @@ async fn zoom_calls(reader: &mut Reader<'_>) {
     let url = format!("/v1/links/{link}/zoom/users/me");
     let answer = reader.send(Method::GET, (ZOOM, &url), &[], "").await;
     assert_eq!(answer.status, 429);
+}
+
+async fn admissions_and_audit(reader: &mut Reader<'_>) {
+    const ACCOUNTS: &str = "/v1/admitted-accounts";
+    const ACCOUNT: &str = "/v1/admitted-accounts/{zoom_account_id}";
+    for (method, id, status) in [
+        (Method::PUT, "account", 200),
+        (Method::PUT, "%0a", 422),
+        (Method::DELETE, "another", 204),
+    ] {
+        let path = format!("{ACCOUNTS}/{id}");
+        let answer = reader.send(method, (ACCOUNT, &path), &[], "").await;
+        assert_eq!(answer.status, status);
+    }
+    let accounts = reader.get(ACCOUNTS, "/v1/admitted-accounts?limit=1").await;
+    assert_eq!(accounts["data"][0]["zoom_account_id"], "account");
+    reader
+        .problem(ACCOUNTS, "/v1/admitted-accounts?limit=0", "validation_failed")
+        .await;
+    let audit = "/v1/audit-entries";
+    let first = reader
+        .get(audit, &format!("{audit}?subject={ALICE}&limit=2"))
+        .await;
+    let cursor = first["next_cursor"].as_str().expect("a second page");
+    let second = reader
+        .get(audit, &format!("{audit}?subject={ALICE}&cursor={cursor}"))
+        .await;
+    assert_ne!(first["data"][0]["id"], second["data"][0]["id"]);
+    reader
+        .problem(audit, &format!("{audit}?subject=1001"), "validation_failed")
+        .await;
 }
 
 async fn unlinking(reader: &mut Reader<'_>) {
@@ -515,6 +565,7 @@ fn the_documents_states_are_the_houses() {
     let schemas = &document.root["components"]["schemas"];
     for (name, states) in [
         ("LinkStatus", spellings::<LinkStatus>()),
+        ("RefusalReason", spellings::<RefusalReason>()),
         ("RecordingStatus", spellings::<RecordingStatus>()),
         ("FileStatus", spellings::<FileStatus>()),
     ] {
@@ -522,10 +573,12 @@ fn the_documents_states_are_the_houses() {
         let description = schemas[name]["description"].as_str().unwrap();
         assert!(description.ends_with("Further values may come."), "{name}");
     }
-    let typed = ["RecordingEvent", "LinkEvent"].into_iter().flat_map(|name| {
-        let types = &schemas[name]["allOf"][1]["properties"]["type"]["enum"];
-        types.as_array().unwrap().iter().map(|it| it.as_str().unwrap())
-    });
+    let typed = ["RecordingEvent", "LinkEvent", "RefusalEvent"]
+        .into_iter()
+        .flat_map(|name| {
+            let types = &schemas[name]["allOf"][1]["properties"]["type"]["enum"];
+            types.as_array().unwrap().iter().map(|it| it.as_str().unwrap())
+        });
     let webhooks = document.webhooks();
     let delivered: BTreeSet<_> = webhooks.iter().map(|it| it.place).collect();
     assert_eq!(delivered, typed.collect());

@@ -84,14 +84,7 @@ impl Ended {
     /// The reasons of the audit's entries with this action, oldest first.
     async fn audited(&self, action: &str) -> Vec<String> {
         let sql = "SELECT reason FROM audit_entries WHERE action = $1 ORDER BY sequence";
-        let rows = self
-            .world
-            .db
-            .client()
-            .await
-            .query(sql, &[&action])
-            .await
-            .unwrap();
+        let rows = self.world.db.client().await.query(sql, &[&action]).await.unwrap();
         rows.iter().map(|row| row.get(0)).collect()
     }
 
@@ -168,15 +161,32 @@ async fn an_unlinked_link_ends_at_zoom_and_leaves_nothing_but_a_tombstone() {
     assert_eq!(told["data"]["link"]["id"], link["id"]);
     it.no_jobs().await;
 
-    assert!(objects(world).is_empty(), "objects are left: {:?}", objects(world));
+    assert!(
+        objects(world).is_empty(),
+        "objects are left: {:?}",
+        objects(world)
+    );
     for table in ["recordings", "recording_files", "grants"] {
-        assert_eq!(it.count(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
+        assert_eq!(
+            it.count(&format!("SELECT count(*) FROM {table}")).await,
+            0,
+            "{table}"
+        );
     }
     assert_eq!(it.count(LIVE_KEYS).await, 0, "the account's key is destroyed");
     assert_eq!((it.revocations(), it.last_token_at_zoom().await), (1, 401));
     let listed = world.api(Method::GET, "/v1/events", None).await.json();
-    let listed: Vec<_> = listed["data"].as_array().unwrap().iter().map(|it| &it["type"]).collect();
-    assert_eq!(listed, ["link.revoked"], "what was told before is erased, the end can still be read");
+    let listed: Vec<_> = listed["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["type"])
+        .collect();
+    assert_eq!(
+        listed,
+        ["link.revoked"],
+        "what was told before is erased, the end can still be read"
+    );
     let recordings = world.api(Method::GET, "/v1/recordings", None).await.json();
     assert_eq!(recordings["data"], json!([]));
     let path = format!("/v1/links/{}", link["id"].as_str().unwrap());
@@ -200,7 +210,10 @@ async fn an_unlinked_link_ends_at_zoom_and_leaves_nothing_but_a_tombstone() {
     let late = world.recording(&user, &[(FileKind::Chat, 900)]);
     world.finish(&late).await;
     let quarantined = Some(("quarantined".to_owned(), Some("unknown_account".to_owned())));
-    eventually("the quarantine", async || (world.inbox().await.pop() == quarantined).then_some(())).await;
+    eventually("the quarantine", async || {
+        (world.inbox().await.pop() == quarantined).then_some(())
+    })
+    .await;
 
     // The same pair links anew, by a new link that works.
     let second = world.link(ALICE, &user).await;
@@ -221,7 +234,10 @@ async fn only_a_known_link_can_be_unlinked() {
     let url = it.world.app_url.join(&path).unwrap();
     let request = Request::delete(url.as_str()).body(Bytes::new()).unwrap();
     assert_eq!(call(&it.world.client, request).await.status, 401);
-    assert_eq!(it.world.api(Method::GET, &path, None).await.json()["status"], "active");
+    assert_eq!(
+        it.world.api(Method::GET, &path, None).await.json()["status"],
+        "active"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -237,24 +253,37 @@ async fn a_running_fetch_is_stopped_and_what_it_wrote_goes_away() {
     it.order(Target::Media, stall, 1);
     let uuid = world.recording(&user, &[(FileKind::Mp4, 400_000)]);
     world.finish(&uuid).await;
-    eventually("the download", async || world.zoom.sim().faults().is_empty().then_some(())).await;
+    eventually("the download", async || {
+        world.zoom.sim().faults().is_empty().then_some(())
+    })
+    .await;
 
     assert_eq!(it.unlink(&link).await.status, 204);
     world.told("link.revoked").await;
     let fetching = "SELECT count(*) FROM jobs WHERE kind LIKE 'recording.%'";
-    eventually("the end of the fetch", async || (it.count(fetching).await == 0).then_some(())).await;
+    eventually("the end of the fetch", async || {
+        (it.count(fetching).await == 0).then_some(())
+    })
+    .await;
     let sealed = "SELECT count(*) FROM recording_files WHERE download_url_sealed IS NOT NULL OR download_token_sealed IS NOT NULL";
-    eventually("the end of its credentials", async || (it.count(sealed).await == 0).then_some(())).await;
+    eventually("the end of its credentials", async || {
+        (it.count(sealed).await == 0).then_some(())
+    })
+    .await;
     // The row that names the object stays for as long as the fetch may still write it.
     assert_eq!(it.count("SELECT count(*) FROM recording_files").await, 1);
-    it.execute("UPDATE links SET updated_at = updated_at - interval '3 minutes'").await;
+    it.execute("UPDATE links SET updated_at = updated_at - interval '3 minutes'")
+        .await;
     eventually("the second look", async || {
         it.hasten().await;
         (it.count("SELECT count(*) FROM recordings").await == 0).then_some(())
     })
     .await;
     it.no_jobs().await;
-    eventually("the end of the upload", async || objects(world).is_empty().then_some(())).await;
+    eventually("the end of the upload", async || {
+        objects(world).is_empty().then_some(())
+    })
+    .await;
     assert!(!types(&world.app.events()).contains(&"recording.stored".to_owned()));
 }
 
@@ -270,7 +299,10 @@ async fn another_link_of_the_same_account_keeps_its_recordings_and_the_key() {
         world.finish(&uuid).await;
     }
     let stored = "SELECT count(*) FROM recording_files WHERE status = 'stored'";
-    eventually("both recordings", async || (it.count(stored).await == 2).then_some(())).await;
+    eventually("both recordings", async || {
+        (it.count(stored).await == 2).then_some(())
+    })
+    .await;
 
     assert_eq!(it.unlink(&alices).await.status, 204);
     it.no_jobs().await;
@@ -287,7 +319,10 @@ async fn another_link_of_the_same_account_keeps_its_recordings_and_the_key() {
     assert_eq!(world.api(Method::GET, content, None).await.status, 200);
     let uuid = world.recording(&bob, &[(FileKind::Chat, 300)]);
     world.finish(&uuid).await;
-    eventually("a further recording", async || (it.count(stored).await == 2).then_some(())).await;
+    eventually("a further recording", async || {
+        (it.count(stored).await == 2).then_some(())
+    })
+    .await;
     assert_eq!(it.revocations(), 1);
 }
 
@@ -301,7 +336,10 @@ async fn while_zoom_is_out_of_reach_everything_is_erased_and_the_grant_is_revoke
     it.order(Target::Revoke, FaultKind::ServerError { status: 503 }, 1000);
     assert_eq!(it.unlink(&link).await.status, 204);
     world.told("link.revoked").await;
-    eventually("the erasure", async || (it.audited("link.erase").await == ["key_destroyed"]).then_some(())).await;
+    eventually("the erasure", async || {
+        (it.audited("link.erase").await == ["key_destroyed"]).then_some(())
+    })
+    .await;
     assert!(objects(world).is_empty());
     assert_eq!(it.count(LIVE_KEYS).await, 0);
     // Only the tokens are left, sealed under the region's own key.
@@ -326,7 +364,8 @@ async fn a_grant_whose_access_token_has_run_out_is_refreshed_to_be_revoked() {
     let it = Ended::begin().await;
     let user = it.user(None);
     let link = it.world.link(ALICE, &user).await;
-    it.execute("UPDATE grants SET access_expires_at = '2000-01-01'").await;
+    it.execute("UPDATE grants SET access_expires_at = '2000-01-01'")
+        .await;
     // The first answers are lost or bad; the grant is not given up by that.
     it.order(Target::Token, FaultKind::ServerError { status: 502 }, 1);
     it.order(Target::Revoke, FaultKind::ServerError { status: 502 }, 1);
@@ -345,7 +384,12 @@ async fn a_grant_that_has_ended_at_zoom_already_is_a_success() {
     let it = Ended::begin().await;
     let user = it.user(None);
     let link = it.world.link(ALICE, &user).await;
-    it.world.zoom.sim().deauthorize(CLIENT_ID, &user.id).await.unwrap();
+    it.world
+        .zoom
+        .sim()
+        .deauthorize(CLIENT_ID, &user.id)
+        .await
+        .unwrap();
     assert_eq!(it.unlink(&link).await.status, 204);
     it.no_jobs().await;
     assert_eq!(it.audited("grant.revoke").await, ["ended_by_zoom"]);
@@ -422,11 +466,18 @@ async fn a_key_that_another_process_destroyed_is_not_used_for_the_next_link() {
     it.no_jobs().await;
     assert_eq!(it.audited("link.erase").await, ["key_destroyed"]);
     let second = it.world.link(ALICE, &user).await;
-    assert_eq!(it.call_zoom(&second).await.status, 200, "its tokens can be opened");
+    assert_eq!(
+        it.call_zoom(&second).await.status,
+        200,
+        "its tokens can be opened"
+    );
     let uuid = it.world.recording(&user, &[(FileKind::Chat, 400)]);
     it.world.finish(&uuid).await;
     let stored = "SELECT count(*) FROM recordings WHERE status = 'stored'";
-    eventually("the recording of the new link", async || (it.count(stored).await == 1).then_some(())).await;
+    eventually("the recording of the new link", async || {
+        (it.count(stored).await == 1).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -465,7 +516,10 @@ async fn killed_in_between_the_next_process_ends_it() {
     it.world.told("link.revoked").await;
     assert!(objects(&it.world).is_empty());
     assert_eq!(it.count("SELECT count(*) FROM grants").await, 0);
-    assert_eq!((it.count(LIVE_KEYS).await, it.last_token_at_zoom().await), (0, 401));
+    assert_eq!(
+        (it.count(LIVE_KEYS).await, it.last_token_at_zoom().await),
+        (0, 401)
+    );
 }
 
 async fn ready(world: &World) {

@@ -46,6 +46,11 @@ async fn what_comes_before_the_end_of_a_link_goes_and_the_end_is_delivered() {
         assert_eq!(room.ids().await, [others.to_string(), end.to_string()]);
     }
     room.workers().run_due().await.unwrap();
-    let delivered: Vec<_> = room.events().await.into_iter().map(|(status, ..)| status).collect();
+    let delivered: Vec<_> = room
+        .events()
+        .await
+        .into_iter()
+        .map(|(status, ..)| status)
+        .collect();
     assert_eq!(delivered, ["delivered", "delivered"]);
 }

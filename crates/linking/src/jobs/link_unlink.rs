@@ -163,8 +163,7 @@ impl LinkUnlink {
             sealed.push(Resealed::Anew {
                 link,
                 generation: grant.generation,
-                tokens: grants::reseal(&key, link, tokens, &access, refresh.as_ref())
-                    .map_err(vault_error)?,
+                tokens: grants::reseal(&key, link, tokens, &access, refresh.as_ref()).map_err(vault_error)?,
             });
         }
         Ok(sealed)
@@ -172,12 +171,7 @@ impl LinkUnlink {
 
     /// The key goes first and the look at the links comes after: a link that is being made holds the key, so either it is
     /// seen here, or whoever makes it finds the key destroyed and takes a new one.
-    async fn destroy_key(
-        &self,
-        lease: &Lease,
-        link: &Link,
-        sealed: &[Resealed],
-    ) -> Result<Step, JobError> {
+    async fn destroy_key(&self, lease: &Lease, link: &Link, sealed: &[Resealed]) -> Result<Step, JobError> {
         let account = &link.zoom_account_id;
         let parts = &self.linking.parts;
         let now = self.linking.now();

@@ -12,7 +12,8 @@ use crate::linking::Linking;
 /// Zoom's ids have 22 characters; none that may come is longer.
 const MAX_ID_BYTES: usize = 100;
 
-pub(super) fn configure(config: &mut web::ServiceConfig) {
+/// `/v1/admitted-accounts`.
+pub fn configure(config: &mut web::ServiceConfig) {
     config
         .service(
             web::resource("/v1/admitted-accounts")

@@ -12,7 +12,7 @@ use url::Url;
 use crate::linking::Linking;
 use crate::sessions::NewConnectSession;
 
-/// `/v1/connect-sessions`, `/v1/links`, `/v1/admitted-accounts` and `/v1/audit-entries`.
+/// `/v1/connect-sessions` and `/v1/links`.
 pub fn configure(config: &mut web::ServiceConfig) {
     config
         .service(
@@ -35,9 +35,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .name("link")
                 .route(web::get().to(get_link))
                 .route(web::delete().to(unlink)),
-        )
-        .configure(super::admissions::configure)
-        .configure(super::audit::configure);
+        );
 }
 
 /// The app, as the audit names it.

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::app::parse_subject;
 use crate::linking::Linking;
 
-pub(super) fn configure(config: &mut web::ServiceConfig) {
+/// `/v1/audit-entries`.
+pub fn configure(config: &mut web::ServiceConfig) {
     config.service(
         web::resource("/v1/audit-entries")
             .name("audit_entries")

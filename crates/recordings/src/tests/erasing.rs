@@ -18,7 +18,11 @@ async fn erase(room: &Room, ended_at: Timestamp) -> Erased {
 async fn assert_nothing_left(room: &Room) {
     assert_eq!(room.objects(), 0);
     for table in ["recordings", "recording_files", "jobs"] {
-        assert_eq!(room.rows(&format!("SELECT * FROM {table}")).await, [""; 0], "{table}");
+        assert_eq!(
+            room.rows(&format!("SELECT * FROM {table}")).await,
+            [""; 0],
+            "{table}"
+        );
     }
 }
 
@@ -65,7 +69,11 @@ async fn a_running_fetch_cannot_finish_and_its_object_is_looked_for_again() {
         let until = ended_at + Duration::from_mins(2);
         assert_eq!(erase(&room, ended_at).await, Erased::AllBut { until });
         let left = "SELECT download_url_sealed, download_token_sealed FROM recording_files";
-        assert_eq!(room.rows(left).await, [" "], "its row names the object and nothing more");
+        assert_eq!(
+            room.rows(left).await,
+            [" "],
+            "its row names the object and nothing more"
+        );
     })
     .await;
     assert_eq!(room.objects(), 0);
