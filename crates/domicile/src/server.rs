@@ -156,8 +156,10 @@ pub async fn run(
     if role.works() {
         let (workers, dispatcher) = (region.workers(), region.dispatcher());
         let (delivery, for_delivery) = (region.delivery.clone(), work_stop.clone());
+        let (linking, for_linking) = (region.linking.clone(), work_stop.clone());
         let (for_workers, for_dispatcher) = (work_stop.clone(), work_stop.clone());
         work.spawn(async move { delivery.sample(for_delivery).await });
+        work.spawn(async move { linking.sample(for_linking).await });
         work.spawn(async move { workers.run(for_workers).await });
         work.spawn(async move { dispatcher.run(for_dispatcher).await });
     }
