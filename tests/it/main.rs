@@ -11,9 +11,11 @@ mod harness;
 
 mod bad_input;
 mod crash;
+mod grants;
 mod linking;
 mod main_path;
 mod openapi;
 mod plans;
+mod refresh_storm;
 mod secrets;
 mod startup;

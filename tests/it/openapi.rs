@@ -5,7 +5,7 @@ mod document;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
-use domicile_kernel::state::{FileStatus, LinkStatus, RecordingStatus, TextState};
+use domicile_kernel::state::{FileStatus, LinkStatus, ReauthorizationReason, RecordingStatus, TextState};
 use domicile_zoomsim::FileKind;
 use http::{Method, Request};
 use serde_json::{Value, json};
@@ -446,6 +446,10 @@ fn the_documents_states_are_the_houses() {
     let schemas = &document.root["components"]["schemas"];
     for (name, states) in [
         ("LinkStatus", spellings::<LinkStatus>()),
+        (
+            "ReauthorizationReason",
+            spellings::<ReauthorizationReason>(),
+        ),
         ("RecordingStatus", spellings::<RecordingStatus>()),
         ("FileStatus", spellings::<FileStatus>()),
     ] {

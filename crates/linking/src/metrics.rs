@@ -26,7 +26,9 @@ pub(crate) static METRICS: LazyLock<LinkingMetrics> = LazyLock::new(|| {
             .build(),
         leases_lost: meter
             .u64_counter("domicile.grant.leases_lost")
-            .with_description("Refreshers that lost their grant to another before they had written what came of it")
+            .with_description(
+                "Refreshers that lost their grant to another before they had written what came of it",
+            )
             .build(),
         grants: meter
             .i64_gauge("domicile.grants")

@@ -110,7 +110,9 @@ impl TokenEndpoint {
 
     /// The user authorizes: a new pair, and all former ones of this grant are revoked.
     pub fn authorize(&self, grant: &str) -> Pair {
-        self.shared.ledger().authorize(grant, self.shared.clock.port().now())
+        self.shared
+            .ledger()
+            .authorize(grant, self.shared.clock.port().now())
     }
 
     /// Ends the grant at Zoom.
@@ -120,7 +122,9 @@ impl TokenEndpoint {
 
     /// Rotates as if somebody had asked, and tells nobody.
     pub fn rotate_unheard(&self, grant: &str) {
-        self.shared.ledger().rotate_unheard(grant, self.shared.clock.port().now());
+        self.shared
+            .ledger()
+            .rotate_unheard(grant, self.shared.clock.port().now());
     }
 
     /// The refresh token that would work now, if one would.
@@ -225,7 +229,6 @@ impl Shared {
                 let _ = timeout(Duration::from_millis(millis), std::future::pending::<()>()).await;
                 Some(answer)
             }
-            // A refusal changes nothing, so that it is no fault if it is lost; but it is.
             Some(Fault::LoseAnswer) => {
                 self.rotate(token);
                 None

@@ -105,14 +105,17 @@ impl Linking {
         let taken = self
             .parts
             .db
-            .run_tx("lease_grant", async |conn: &mut Conn| -> Result<Option<Grant>, LinkingError> {
-                let taken = store::grants::take_lease(conn, link.id, &lease, now).await?;
-                if taken.is_some() && cause == Cause::Demand {
-                    // Should this process die, the job finds what it left.
-                    self.request_refresh(conn, link.id, lease.expires_at).await?;
-                }
-                Ok(taken)
-            })
+            .run_tx(
+                "lease_grant",
+                async |conn: &mut Conn| -> Result<Option<Grant>, LinkingError> {
+                    let taken = store::grants::take_lease(conn, link.id, &lease, now).await?;
+                    if taken.is_some() && cause == Cause::Demand {
+                        // Should this process die, the job finds what it left.
+                        self.request_refresh(conn, link.id, lease.expires_at).await?;
+                    }
+                    Ok(taken)
+                },
+            )
             .await?;
         let Some(grant) = taken else {
             return Ok(Refreshed::Overtaken);
@@ -243,12 +246,7 @@ impl Refresher {
         }
     }
 
-    fn seal(
-        &self,
-        key: &DataKey,
-        tokens: &TokenSet,
-        now: Timestamp,
-    ) -> Result<SealedGrant, LinkingError> {
+    fn seal(&self, key: &DataKey, tokens: &TokenSet, now: Timestamp) -> Result<SealedGrant, LinkingError> {
         let parts = &self.linking.parts;
         let hosts = parts.api.hosts();
         // The grant has rotated, so it is kept whatever the answer names; a host that is not allowed changes nothing.
@@ -280,26 +278,29 @@ impl Refresher {
         self.linking
             .parts
             .db
-            .run_tx("rotate_grant", async |conn: &mut Conn| -> Result<Kept, LinkingError> {
-                let Some(link) = self.lock_live(conn).await? else {
-                    return Ok(Kept::Unlinked);
-                };
-                let used_at = self.used_at(now);
-                if !store::grants::rotate(conn, id, &self.lease, sealed, used_at, now).await? {
-                    self.give_back(conn).await?;
-                    return Ok(Kept::Overtaken);
-                }
-                // Zoom may leave the scopes out; then nothing is known of a change.
-                if !scopes.is_empty() && link.scopes != scopes {
-                    let link = Link {
-                        scopes: scopes.to_vec(),
-                        updated_at: now,
-                        ..link
+            .run_tx(
+                "rotate_grant",
+                async |conn: &mut Conn| -> Result<Kept, LinkingError> {
+                    let Some(link) = self.lock_live(conn).await? else {
+                        return Ok(Kept::Unlinked);
                     };
-                    store::links::update(conn, &link).await?;
-                }
-                Ok(Kept::Yes)
-            })
+                    let used_at = self.used_at(now);
+                    if !store::grants::rotate(conn, id, &self.lease, sealed, used_at, now).await? {
+                        self.give_back(conn).await?;
+                        return Ok(Kept::Overtaken);
+                    }
+                    // Zoom may leave the scopes out; then nothing is known of a change.
+                    if !scopes.is_empty() && link.scopes != scopes {
+                        let link = Link {
+                            scopes: scopes.to_vec(),
+                            updated_at: now,
+                            ..link
+                        };
+                        store::links::update(conn, &link).await?;
+                    }
+                    Ok(Kept::Yes)
+                },
+            )
             .await
     }
 
@@ -321,31 +322,34 @@ impl Refresher {
         let id = self.link.id;
         let ended = parts
             .db
-            .run_tx("end_grant", async |conn: &mut Conn| -> Result<bool, LinkingError> {
-                let Some(link) = self.lock_live(conn).await? else {
-                    return Ok(false);
-                };
-                if !store::grants::end(conn, id, &self.lease).await? {
-                    self.give_back(conn).await?;
-                    return Ok(false);
-                }
-                if link.status == LinkStatus::Active {
-                    let lost = link.lose_grant(reason, now)?;
-                    store::links::update(conn, &lost).await?;
-                    AuditEntry::done(Actor::Zoom, "link.lose_grant")
-                        .because(reason.as_str())
-                        .subject(&lost.subject)
-                        .link(id)
-                        .zoom(&lost.zoom_account_id, lost.zoom_user_id.as_ref())
-                        .write(conn, &parts.ids)
-                        .await?;
-                    let event = self
-                        .linking
-                        .event(key, "link.needs_reauthorization", &lost, now)?;
-                    parts.outbox.write(conn, event).await?;
-                }
-                Ok(true)
-            })
+            .run_tx(
+                "end_grant",
+                async |conn: &mut Conn| -> Result<bool, LinkingError> {
+                    let Some(link) = self.lock_live(conn).await? else {
+                        return Ok(false);
+                    };
+                    if !store::grants::end(conn, id, &self.lease).await? {
+                        self.give_back(conn).await?;
+                        return Ok(false);
+                    }
+                    if link.status == LinkStatus::Active {
+                        let lost = link.lose_grant(reason, now)?;
+                        store::links::update(conn, &lost).await?;
+                        AuditEntry::done(Actor::Zoom, "link.lose_grant")
+                            .because(reason.as_str())
+                            .subject(&lost.subject)
+                            .link(id)
+                            .zoom(&lost.zoom_account_id, lost.zoom_user_id.as_ref())
+                            .write(conn, &parts.ids)
+                            .await?;
+                        let event = self
+                            .linking
+                            .event(key, "link.needs_reauthorization", &lost, now)?;
+                        parts.outbox.write(conn, event).await?;
+                    }
+                    Ok(true)
+                },
+            )
             .await?;
         if ended {
             METRICS.refresh("ended", reason.as_str());
@@ -389,18 +393,25 @@ impl Refresher {
         let id = self.link.id;
         let written = parts
             .db
-            .run_tx("fail_refresh", async |conn: &mut Conn| -> Result<bool, LinkingError> {
-                if !store::grants::fail(conn, id, &self.lease, state, not_before).await? {
-                    self.give_back(conn).await?;
-                    return Ok(false);
-                }
-                if self.cause == Cause::Demand {
-                    self.linking.request_refresh(conn, id, not_before).await?;
-                }
-                Ok(true)
-            })
+            .run_tx(
+                "fail_refresh",
+                async |conn: &mut Conn| -> Result<bool, LinkingError> {
+                    if !store::grants::fail(conn, id, &self.lease, state, not_before).await? {
+                        self.give_back(conn).await?;
+                        return Ok(false);
+                    }
+                    if self.cause == Cause::Demand {
+                        self.linking.request_refresh(conn, id, not_before).await?;
+                    }
+                    Ok(true)
+                },
+            )
             .await?;
-        let outcome = if state == GrantState::Unsure { "unsure" } else { "failed" };
+        let outcome = if state == GrantState::Unsure {
+            "unsure"
+        } else {
+            "failed"
+        };
         METRICS.refresh(outcome, error_class(&error));
         if !written {
             return Ok(Refreshed::Overtaken);
@@ -415,7 +426,9 @@ impl Refresher {
         self.linking
             .parts
             .db
-            .run_tx("release_grant", async |conn: &mut Conn| self.give_back(conn).await)
+            .run_tx("release_grant", async |conn: &mut Conn| {
+                self.give_back(conn).await
+            })
             .await
     }
 
@@ -433,9 +446,14 @@ impl Refresher {
         let parts = &self.linking.parts;
         let linked_anew = parts
             .db
-            .run_tx("find_newer_link", async |conn: &mut Conn| -> Result<bool, LinkingError> {
-                Ok(store::links::lock_live_by_zoom(conn, account, user).await?.is_some())
-            })
+            .run_tx(
+                "find_newer_link",
+                async |conn: &mut Conn| -> Result<bool, LinkingError> {
+                    Ok(store::links::lock_live_by_zoom(conn, account, user)
+                        .await?
+                        .is_some())
+                },
+            )
             .await?;
         if !linked_anew && let Err(error) = parts.oauth.revoke(&tokens.access_token).await {
             warn!(%error, "the tokens of a link that has ended could not be revoked at Zoom");

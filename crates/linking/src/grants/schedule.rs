@@ -74,10 +74,7 @@ impl Times {
         if !self.refreshable {
             return (self.access_expires_at, self.access_expires_at);
         }
-        let keep_alive = (
-            self.refreshed_at + KEEP_ALIVE.0,
-            self.refreshed_at + KEEP_ALIVE.1,
-        );
+        let keep_alive = (self.refreshed_at + KEEP_ALIVE.0, self.refreshed_at + KEEP_ALIVE.1);
         if !self.in_use() {
             return keep_alive;
         }

@@ -218,7 +218,8 @@ pub(crate) async fn rotate(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let mine = || t::refresh_lease_token.eq(lease.token.as_uuid());
-    let token = case_when(mine(), None::<Uuid>.into_sql::<Nullable<SqlUuid>>()).otherwise(t::refresh_lease_token);
+    let token =
+        case_when(mine(), None::<Uuid>.into_sql::<Nullable<SqlUuid>>()).otherwise(t::refresh_lease_token);
     let expires_at = case_when(mine(), None::<Timestamp>.into_sql::<Nullable<Timestamptz>>())
         .otherwise(t::refresh_lease_expires_at);
     let used_at = used_at.into_sql::<Nullable<Timestamptz>>();
@@ -308,7 +309,11 @@ pub(crate) async fn mark_used(
         t::table
             .filter(t::link_id.eq(link.as_uuid()))
             .filter(t::generation.eq(generation))
-            .filter(t::last_used_at.is_null().or(t::last_used_at.assume_not_null().lt(t::refreshed_at))),
+            .filter(
+                t::last_used_at
+                    .is_null()
+                    .or(t::last_used_at.assume_not_null().lt(t::refreshed_at)),
+            ),
     )
     .set(t::last_used_at.eq(now))
     .execute(conn)

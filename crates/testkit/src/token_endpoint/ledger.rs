@@ -109,7 +109,10 @@ impl Ledger {
     }
 
     pub(super) fn faults(&self) -> Vec<(Fault, u32)> {
-        self.faults.iter().map(|(fault, count)| (*fault, *count)).collect()
+        self.faults
+            .iter()
+            .map(|(fault, count)| (*fault, *count))
+            .collect()
     }
 
     pub(super) fn strike(&mut self, fault: Fault) {
