@@ -230,15 +230,15 @@ impl Shared {
                 Some(answer)
             }
             Some(Fault::LoseAnswer) => {
-                self.rotate(token);
+                self.rotate_in_silence(token);
                 None
             }
             Some(Fault::GarbleAnswer) => {
-                self.rotate(token);
+                self.rotate_in_silence(token);
                 Some(Answer::new(200, "<html>"))
             }
             Some(Fault::OutageAfter(status)) => {
-                self.rotate(token);
+                self.rotate_in_silence(token);
                 Some(Answer::new(status, ""))
             }
             None => Some(self.rotate(token)),
@@ -246,10 +246,19 @@ impl Shared {
     }
 
     fn rotate(&self, token: &str) -> Answer {
-        match self.ledger().rotate(token, self.clock.port().now()) {
+        let mut ledger = self.ledger();
+        match ledger.rotate(token, self.clock.port().now()) {
             Ok(pair) => Answer::new(200, &pair.to_json()),
-            Err(refused) => Answer::new(400, refused.body()),
+            Err(refused) => {
+                ledger.refuse(token);
+                Answer::new(400, refused.body())
+            }
         }
+    }
+
+    fn rotate_in_silence(&self, token: &str) {
+        // A dead token's refusal is lost as well as a pair.
+        let _ = self.ledger().rotate(token, self.clock.port().now());
     }
 
     async fn hold(&self) {

@@ -47,7 +47,7 @@ pub struct Seen {
     pub requests: u32,
     /// How many brought a new pair, heard of or not.
     pub rotations: u32,
-    /// How many were refused with `invalid_grant`.
+    /// How many were told `invalid_grant`.
     pub refusals: u32,
     /// The most that there were at one time.
     pub most_in_flight: u32,
@@ -138,16 +138,19 @@ impl Ledger {
     pub(super) fn rotate(&mut self, token: &str, now: Timestamp) -> Result<Pair, Refused> {
         let (name, serial) = parts(token);
         let grant = self.grant(name);
-        let refused = match grant.ended {
-            Some(ending) => Refused::Ended(ending),
+        match grant.ended {
+            Some(ending) => Err(Refused::Ended(ending)),
             None if serial == Some(grant.serial) && grant.expires_at > now => {
                 grant.seen.rotations += 1;
-                return Ok(grant.issue(name, now));
+                Ok(grant.issue(name, now))
             }
-            None => Refused::Unknown,
-        };
-        grant.seen.refusals += 1;
-        Err(refused)
+            None => Err(Refused::Unknown),
+        }
+    }
+
+    /// The refusal of this token is about to be told.
+    pub(super) fn refuse(&mut self, token: &str) {
+        self.grant(parts(token).0).seen.refusals += 1;
     }
 
     pub(super) fn revoke(&mut self, token: &str) {
