@@ -28,12 +28,22 @@ async fn an_idle_grant_is_kept_alive_and_nothing_is_asked_before_its_time() {
         world.idle();
         workers.run_due().await.unwrap();
         let grant = world.grant(link).await;
-        assert_eq!((grant.generation, grant.state.as_str(), grant.held), (generation, "fresh", false));
+        assert_eq!(
+            (grant.generation, grant.state.as_str(), grant.held),
+            (generation, "fresh", false)
+        );
         let wait = world.due_at(link).await.unwrap() - world.now();
-        assert!(wait >= TimeDelta::days(20) && wait <= TimeDelta::days(40), "{wait}");
+        assert!(
+            wait >= TimeDelta::days(20) && wait <= TimeDelta::days(40),
+            "{wait}"
+        );
     }
     assert_eq!(world.zoom.seen(&name(link)).requests, 3);
-    assert_eq!(link_of(&region, link).await.scopes.len(), 2, "as the last answer named them");
+    assert_eq!(
+        link_of(&region, link).await.scopes.len(),
+        2,
+        "as the last answer named them"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,7 +62,11 @@ async fn a_grant_in_use_is_refreshed_ahead_of_its_expiry_and_its_use_is_written_
         );
         world.advance(TimeDelta::minutes(20));
         region.linking.access_token(link).await.unwrap();
-        assert_eq!(world.used_at(link).await, first_use, "one write in the life of a token");
+        assert_eq!(
+            world.used_at(link).await,
+            first_use,
+            "one write in the life of a token"
+        );
         world.advance(TimeDelta::minutes(34));
         region.workers().run_due().await.unwrap();
         assert_eq!(world.zoom.seen(&name(link)).rotations, round, "before it ran out");
@@ -71,12 +85,18 @@ async fn a_lost_answer_is_tried_once_more_and_costs_nothing_if_zoom_had_not_rota
     world.zoom.next(Fault::HangUp);
     region.workers().run_due().await.unwrap();
     let grant = world.grant(link).await;
-    assert_eq!((grant.generation, grant.state.as_str(), grant.held), (1, "unsure", false));
+    assert_eq!(
+        (grant.generation, grant.state.as_str(), grant.held),
+        (1, "unsure", false)
+    );
     assert_eq!(link_of(&region, link).await.status, LinkStatus::Active);
     world.advance(TimeDelta::seconds(3));
     region.workers().run_due().await.unwrap();
     let grant = world.grant(link).await;
-    assert_eq!((grant.generation, grant.state.as_str(), grant.failures), (2, "fresh", 0));
+    assert_eq!(
+        (grant.generation, grant.state.as_str(), grant.failures),
+        (2, "fresh", 0)
+    );
     assert_eq!(world.zoom.seen(&name(link)).requests, 2);
     assert_eq!(world.events().await, []);
 }
@@ -102,9 +122,14 @@ async fn a_lost_answer_that_held_the_only_pair_is_told_as_such_after_the_second_
         assert_eq!(world.grant(link).await.state, "ended");
         let lost = link_of(&region, link).await;
         assert_eq!(lost.status, LinkStatus::NeedsReauthorization);
-        assert_eq!(lost.reauthorization_reason, Some(ReauthorizationReason::LostRotation));
+        assert_eq!(
+            lost.reauthorization_reason,
+            Some(ReauthorizationReason::LostRotation)
+        );
         let events = world.events().await;
-        let [(event_type, data)] = &events[..] else { panic!("{events:?}") };
+        let [(event_type, data)] = &events[..] else {
+            panic!("{events:?}")
+        };
         assert_eq!(event_type, "link.needs_reauthorization");
         assert_eq!(data["reason"], "lost_rotation");
         assert_eq!(data["link"]["reauthorization_reason"], "lost_rotation");
@@ -112,10 +137,16 @@ async fn a_lost_answer_that_held_the_only_pair_is_told_as_such_after_the_second_
             link_id: Some(link),
             ..AuditQuery::default()
         };
-        let entries = audit::list(&mut *world.db().db().conn().await.unwrap(), &query, 10).await.unwrap();
+        let entries = audit::list(&mut *world.db().db().conn().await.unwrap(), &query, 10)
+            .await
+            .unwrap();
         assert_eq!(entries.len(), 1);
         assert_eq!(
-            (entries[0].actor.as_str(), entries[0].action.as_str(), entries[0].reason.as_deref()),
+            (
+                entries[0].actor.as_str(),
+                entries[0].action.as_str(),
+                entries[0].reason.as_deref()
+            ),
             ("zoom", "link.lose_grant", Some("lost_rotation"))
         );
         assert_eq!(world.due_at(link).await, None, "nothing is asked any more");
@@ -144,8 +175,14 @@ async fn each_way_in_which_zoom_ends_a_grant_has_its_reason() {
         }
         world.advance(TimeDelta::hours(2));
         let error = refused(&region, link).await;
-        assert!(matches!(error, LinkingError::NeedsReauthorization(Some(_))), "{error:?}");
-        assert_eq!(json!(link_of(&region, link).await.view())["reauthorization_reason"], reason);
+        assert!(
+            matches!(error, LinkingError::NeedsReauthorization(Some(_))),
+            "{error:?}"
+        );
+        assert_eq!(
+            json!(link_of(&region, link).await.view())["reauthorization_reason"],
+            reason
+        );
         assert_eq!(world.events().await.last().unwrap().1["reason"], reason);
         assert_eq!(world.zoom.seen(&name(link)).requests, 1);
     }
@@ -166,16 +203,27 @@ async fn no_outage_however_long_ends_a_grant_or_its_job() {
     world.idle();
     let tries = 120;
     for n in 0..tries {
-        let faults = [Fault::Outage(500), Fault::RateLimited(1), Fault::HangUp, Fault::Outage(504)];
+        let faults = [
+            Fault::Outage(500),
+            Fault::RateLimited(1),
+            Fault::HangUp,
+            Fault::Outage(504),
+        ];
         world.zoom.next(faults[n % faults.len()]);
         workers.run_due().await.unwrap();
         world.advance(TimeDelta::minutes(16));
     }
-    assert_eq!(world.zoom.seen(&name(link)).requests, u32::try_from(tries).unwrap());
+    assert_eq!(
+        world.zoom.seen(&name(link)).requests,
+        u32::try_from(tries).unwrap()
+    );
     assert_eq!(link_of(&region, link).await.status, LinkStatus::Active);
     workers.run_due().await.unwrap();
     let grant = world.grant(link).await;
-    assert_eq!((grant.generation, grant.state.as_str(), grant.failures), (2, "fresh", 0));
+    assert_eq!(
+        (grant.generation, grant.state.as_str(), grant.failures),
+        (2, "fresh", 0)
+    );
     assert_eq!(world.events().await, []);
 }
 
@@ -211,7 +259,12 @@ async fn a_token_that_cannot_be_renewed_is_used_to_its_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_job_and_all_who_need_a_token_make_one_call() {
     let world = Grants::start().await;
-    let (one, two, three, link) = (world.replica(), world.replica(), world.replica(), world.link().await);
+    let (one, two, three, link) = (
+        world.replica(),
+        world.replica(),
+        world.replica(),
+        world.link().await,
+    );
     world.idle();
     world.zoom.next(Fault::HoldAnswer);
     let asking: Vec<_> = [&one, &one, &two]
@@ -258,17 +311,32 @@ async fn a_refused_token_is_renewed_once_and_never_for_one_that_is_old() {
     );
     assert_eq!((first.unwrap().generation, second.unwrap().generation), (2, 2));
     assert_eq!(world.zoom.seen(&name(link)).requests, 1);
-    let newer = one.linking.renew_access_token(link, token.generation).await.unwrap();
+    let newer = one
+        .linking
+        .renew_access_token(link, token.generation)
+        .await
+        .unwrap();
     assert_eq!((newer.generation, serial(&newer)), (2, 2));
-    assert_eq!(world.zoom.seen(&name(link)).requests, 1, "a stale generation asks nobody");
-    let next = two.linking.renew_access_token(link, newer.generation).await.unwrap();
+    assert_eq!(
+        world.zoom.seen(&name(link)).requests,
+        1,
+        "a stale generation asks nobody"
+    );
+    let next = two
+        .linking
+        .renew_access_token(link, newer.generation)
+        .await
+        .unwrap();
     assert_eq!((next.generation, world.zoom.seen(&name(link)).requests), (3, 2));
 }
 
 /// A process that ends in the middle of its call to Zoom, with everything that it holds.
 async fn dies_while_asking(world: &Grants, link: LinkId, fault: Fault) {
     world.zoom.next(fault);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let dying = {
         let _inside = runtime.enter();
         world.replica()
@@ -323,7 +391,10 @@ async fn a_pair_that_comes_when_the_lease_is_lost_is_kept_and_the_next_holder_lo
     world.zoom.holds(2).await;
     world.zoom.release();
     assert_eq!(late.await.unwrap().unwrap().generation, 2);
-    assert!(world.grant(link).await.held, "the second lease is not the first one's to give back");
+    assert!(
+        world.grant(link).await.held,
+        "the second lease is not the first one's to give back"
+    );
     world.zoom.release();
     assert_eq!(next.await.unwrap().unwrap().generation, 2);
     assert_eq!(world.zoom.seen(&name(link)).refusals, 1);
@@ -365,7 +436,10 @@ async fn a_confirmation_overtakes_a_refresh_whose_answer_is_late() {
     let due = "UPDATE grants SET refreshed_at = now() - interval '50 days';
                UPDATE jobs SET due_at = now() WHERE kind = 'grant.refresh'";
     client.batch_execute(due).await.unwrap();
-    eventually("the refresh", async || world.zoom.sim().faults().is_empty().then_some(())).await;
+    eventually("the refresh", async || {
+        world.zoom.sim().faults().is_empty().then_some(())
+    })
+    .await;
     world.link(ALICE, &user).await;
     let state = async || {
         let sql = "SELECT generation, refresh_lease_token IS NOT NULL FROM grants";
@@ -381,7 +455,10 @@ async fn a_confirmation_overtakes_a_refresh_whose_answer_is_late() {
     .await;
     // The pair in the row is the one that works.
     client.batch_execute(due).await.unwrap();
-    eventually("the next rotation", async || (state().await == (3, false)).then_some(())).await;
+    eventually("the next rotation", async || {
+        (state().await == (3, false)).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -405,7 +482,10 @@ async fn a_pair_for_a_link_that_ended_meanwhile_is_revoked_and_not_kept() {
     assert_eq!((grant.generation, grant.held), (1, false));
     world.advance(TimeDelta::days(60));
     region.workers().run_due().await.unwrap();
-    assert_eq!((world.due_at(link).await, world.zoom.seen(&name(link)).requests), (None, 1));
+    assert_eq!(
+        (world.due_at(link).await, world.zoom.seen(&name(link)).requests),
+        (None, 1)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -427,7 +507,7 @@ async fn a_pair_survives_a_database_that_fails_when_it_is_to_be_written() {
                 WHERE datname = current_database() AND application_name = 'domicile' AND wait_event_type = 'Lock'";
     for _ in 0..2 {
         eventually("a writer to fail", async || {
-            (blocked.query_one(kill, &[]).await.unwrap().get::<_, i64>(0) > 0).then_some(())
+            (world.client.query_one(kill, &[]).await.unwrap().get::<_, i64>(0) > 0).then_some(())
         })
         .await;
     }

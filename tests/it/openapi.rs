@@ -446,10 +446,7 @@ fn the_documents_states_are_the_houses() {
     let schemas = &document.root["components"]["schemas"];
     for (name, states) in [
         ("LinkStatus", spellings::<LinkStatus>()),
-        (
-            "ReauthorizationReason",
-            spellings::<ReauthorizationReason>(),
-        ),
+        ("ReauthorizationReason", spellings::<ReauthorizationReason>()),
         ("RecordingStatus", spellings::<RecordingStatus>()),
         ("FileStatus", spellings::<FileStatus>()),
     ] {

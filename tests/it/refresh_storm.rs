@@ -140,9 +140,15 @@ impl Storm {
     /// are renewed no sooner than 45 minutes after they came.
     async fn trouble(&self) -> Option<TimeDelta> {
         let now = self.world.now();
-        let sql = "SELECT (extract(epoch FROM max(due_at) - $1::text::timestamptz) * 1000000)::bigint FROM jobs
+        let sql =
+            "SELECT (extract(epoch FROM max(due_at) - $1::text::timestamptz) * 1000000)::bigint FROM jobs
                    WHERE kind = 'grant.refresh' AND due_at <= $1::text::timestamptz + interval '30 minutes'";
-        let row = self.world.client.query_one(sql, &[&now.to_rfc3339()]).await.unwrap();
+        let row = self
+            .world
+            .client
+            .query_one(sql, &[&now.to_rfc3339()])
+            .await
+            .unwrap();
         row.get::<_, Option<i64>>(0).map(TimeDelta::microseconds)
     }
 
@@ -164,7 +170,12 @@ impl Storm {
 
     /// People end grants at Zoom: so many of each kind that are alive still.
     async fn end_some(&self) -> BTreeMap<LinkId, &'static str> {
-        let living: Vec<_> = self.links.iter().copied().filter(|link| self.lives_at_zoom(*link)).collect();
+        let living: Vec<_> = self
+            .links
+            .iter()
+            .copied()
+            .filter(|link| self.lives_at_zoom(*link))
+            .collect();
         let mut ended = BTreeMap::new();
         for (ending, reason) in [
             (Ending::Revoked, "revoked"),
@@ -242,7 +253,10 @@ async fn a_storm_of_refreshes_loses_no_grant_that_zoom_had_not_ended() {
             assert_eq!(grant.generation, i64::from(ROTATIONS) + 1, "{link}");
             assert_eq!(seen.refusals, 0, "{link}");
         } else {
-            assert_eq!(seen.refusals, 1, "{link}: Zoom said no once, and that was believed");
+            assert_eq!(
+                seen.refusals, 1,
+                "{link}: Zoom said no once, and that was believed"
+            );
             if !ended_by_people.contains_key(link) {
                 // The storm ordered it: a request whose rotation nobody heard of.
                 let order = (1..=seen.requests).filter_map(|nth| fault(SEED, &name, nth));
@@ -302,14 +316,23 @@ fn print(
     for (outcome, times) in &storm.callers {
         row(&format!("callers beside the jobs: {outcome}"), times.to_string());
     }
-    row("most requests of one grant in flight", tally.most_in_flight.to_string());
+    row(
+        "most requests of one grant in flight",
+        tally.most_in_flight.to_string(),
+    );
     row("refusals (invalid_grant)", tally.refusals.to_string());
-    row("grants ended by people at Zoom", ended_by_people.len().to_string());
+    row(
+        "grants ended by people at Zoom",
+        ended_by_people.len().to_string(),
+    );
     for (reason, grants) in &reasons {
         row(&format!("grants lost: {reason}"), grants.to_string());
     }
     row("grants lost that Zoom had not ended", "0".to_owned());
-    row("grants that made every rotation", (storm.links.len() - lost.len()).to_string());
+    row(
+        "grants that made every rotation",
+        (storm.links.len() - lost.len()).to_string(),
+    );
     row("seconds", format!("{:.1}", took.as_secs_f64()));
     println!("\n{table}");
 }

@@ -8,6 +8,7 @@ use domicile_vault::{DataKey, Place, Vault, VaultError};
 use domicile_zoom::api::ZoomApi;
 use domicile_zoom::host::ApiBase;
 use domicile_zoom::oauth::ZoomOAuth;
+use tokio_util::task::TaskTracker;
 
 use crate::error::LinkingError;
 use crate::link::Link;
@@ -38,6 +39,8 @@ pub struct LinkingParts {
 #[derive(Clone)]
 pub struct Linking {
     pub(crate) parts: Arc<LinkingParts>,
+    /// The calls that spend a token, so that a stop can wait for them.
+    pub(crate) refreshers: TaskTracker,
 }
 
 impl Linking {
@@ -45,6 +48,7 @@ impl Linking {
     pub fn new(parts: LinkingParts) -> Self {
         Self {
             parts: Arc::new(parts),
+            refreshers: TaskTracker::new(),
         }
     }
 

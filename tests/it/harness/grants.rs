@@ -79,7 +79,8 @@ impl Grants {
     /// A process of its own, as far as it matters: pool, randomness, worker identity.
     pub fn replica(&self) -> Region {
         let environment: Environment = self.environment.clone().into_iter().collect();
-        let mut settings = Settings::from_environment(&environment).unwrap_or_else(|faults| panic!("{faults}"));
+        let mut settings =
+            Settings::from_environment(&environment).unwrap_or_else(|faults| panic!("{faults}"));
         settings.database.max_connections = CONNECTIONS;
         let seed = self.seeds.fetch_add(1, Ordering::Relaxed);
         Region::build(settings, ids(&self.clock, &SeededRng::new(seed))).unwrap()
@@ -96,9 +97,12 @@ impl Grants {
         let api_url = &self.environment["DOMICILE_ZOOM_API_URL"];
         let mut made = Vec::new();
         for n in 0..count {
-            let uuid = Uuid::from_u128(u128::from(self.seeds.fetch_add(1, Ordering::Relaxed)) << 64 | u128::from(n));
+            let uuid =
+                Uuid::from_u128(u128::from(self.seeds.fetch_add(1, Ordering::Relaxed)) << 64 | u128::from(n));
             let (link, account) = (LinkId::from(uuid), format!("account-{}", n % 100));
-            let (access, refresh) = self.sealed(link, &account, &self.zoom.authorize(&link.to_string())).await;
+            let (access, refresh) = self
+                .sealed(link, &account, &self.zoom.authorize(&link.to_string()))
+                .await;
             made.push((uuid, account, access, refresh));
         }
         let ids: Vec<_> = made.iter().map(|row| row.0.to_string()).collect();
@@ -107,7 +111,10 @@ impl Grants {
         let links = "INSERT INTO links (id, subject, zoom_client_id, zoom_account_id, zoom_user_id, status, scopes, created_at, updated_at)
                      SELECT id::uuid, 'user:' || id, 'client-of-eu', account, 'user-' || id, 'active', '{user:read:user}', at, at
                      FROM unnest($1::text[], $2::text[]) AS rows (id, account), CAST($3::text AS timestamptz) AS at";
-        self.client.execute(links, &[&ids, &accounts, &now]).await.unwrap();
+        self.client
+            .execute(links, &[&ids, &accounts, &now])
+            .await
+            .unwrap();
         let grants = "INSERT INTO grants (link_id, access_token_sealed, refresh_token_sealed, access_expires_at, api_url, generation, refreshed_at)
                       SELECT id::uuid, access, refresh, $4::text::timestamptz, $5, 1, $6::text::timestamptz
                       FROM unnest($1::text[], $2::bytea[], $3::bytea[]) AS rows (id, access, refresh)";
@@ -127,7 +134,10 @@ impl Grants {
     async fn sealed(&self, link: LinkId, account: &str, pair: &Pair) -> (Vec<u8>, Vec<u8>) {
         let scope = KeyScope::Account(ZoomAccountId::new(account.to_owned()));
         let key = self.vault.key(&scope).await.unwrap();
-        let seal = |column, text: &str| key.seal(Place::new("grants", column, link), text.as_bytes()).unwrap();
+        let seal = |column, text: &str| {
+            key.seal(Place::new("grants", column, link), text.as_bytes())
+                .unwrap()
+        };
         (
             seal("access_token_sealed", &pair.access_token),
             seal("refresh_token_sealed", &pair.refresh_token),
@@ -156,9 +166,19 @@ impl Grants {
     /// The refresh token in the row, opened.
     pub async fn kept_refresh_token(&self, link: LinkId) -> String {
         let sql = "SELECT refresh_token_sealed FROM grants WHERE link_id = $1::text::uuid";
-        let sealed: Vec<u8> = self.client.query_one(sql, &[&link.to_string()]).await.unwrap().get(0);
+        let sealed: Vec<u8> = self
+            .client
+            .query_one(sql, &[&link.to_string()])
+            .await
+            .unwrap()
+            .get(0);
         let place = Place::new("grants", "refresh_token_sealed", link);
-        self.vault.open_text(place, &sealed).await.unwrap().expose().clone()
+        self.vault
+            .open_text(place, &sealed)
+            .await
+            .unwrap()
+            .expose()
+            .clone()
     }
 
     pub async fn grant(&self, link: LinkId) -> GrantRow {
@@ -192,7 +212,11 @@ impl Grants {
         let sql = "SELECT id::text, type, data_sealed FROM events ORDER BY sequence";
         let mut events = Vec::new();
         for row in self.client.query(sql, &[]).await.unwrap() {
-            let place = Place::new("events", "data_sealed", row.get::<_, String>(0).parse::<EventId>().unwrap());
+            let place = Place::new(
+                "events",
+                "data_sealed",
+                row.get::<_, String>(0).parse::<EventId>().unwrap(),
+            );
             let data = self.vault.open(place, &row.get::<_, Vec<u8>>(2)).await.unwrap();
             events.push((row.get(1), serde_json::from_slice(data.expose()).unwrap()));
         }
