@@ -212,7 +212,7 @@ async fn lists_are_read_page_by_page() {
 
 /// Lets the access token run out, so that the grant's job is due.
 async fn token_runs_out(world: &World) {
-    let sql = "UPDATE grants SET access_expires_at = '2000-01-01';
+    let sql = "UPDATE grants SET access_expires_at = '2000-01-01', refreshed_at = now() - interval '50 days';
                UPDATE jobs SET due_at = '2000-01-01' WHERE kind = 'grant.refresh'";
     world.db.client().await.batch_execute(sql).await.unwrap();
 }

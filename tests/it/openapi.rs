@@ -5,7 +5,10 @@ mod document;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
-use domicile_kernel::state::{FileStatus, LinkStatus, RecordingStatus, RefusalReason, TextState};
+use domicile_kernel::state::{
+    FileStatus, LinkStatus, ReauthorizationReason, RecordingStatus, RefusalReason, RevocationReason,
+    TextState,
+};
 use domicile_zoomsim::FileKind;
 use http::{Method, Request};
 use serde_json::{Value, json};
@@ -566,6 +569,8 @@ fn the_documents_states_are_the_houses() {
     for (name, states) in [
         ("LinkStatus", spellings::<LinkStatus>()),
         ("RefusalReason", spellings::<RefusalReason>()),
+        ("ReauthorizationReason", spellings::<ReauthorizationReason>()),
+        ("RevocationReason", spellings::<RevocationReason>()),
         ("RecordingStatus", spellings::<RecordingStatus>()),
         ("FileStatus", spellings::<FileStatus>()),
     ] {

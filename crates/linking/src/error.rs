@@ -112,7 +112,12 @@ impl LinkingError {
 
     /// The failure of a job.
     pub(crate) fn into_job_error(self) -> JobError {
-        let class = match &self {
+        JobError::new(self.class(), self.fate(), self)
+    }
+
+    /// A fixed name of it, for rows and metrics.
+    pub(crate) fn class(&self) -> &'static str {
+        match self {
             Self::Store(_) => "database",
             Self::Vault(_) => "vault",
             Self::Lease(_) => "lease_lost",
@@ -120,8 +125,7 @@ impl LinkingError {
             Self::NeedsReauthorization(_) => "needs_reauthorization",
             Self::LinkRevoked => "link_revoked",
             _ => "linking",
-        };
-        JobError::new(class, self.fate(), self)
+        }
     }
 
     /// Sorts a failure of the token endpoint by whether the code is used up.

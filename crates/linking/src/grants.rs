@@ -1,6 +1,7 @@
 //! Grants: tokens sealed and opened here; when they are refreshed, by whom, and how a caller gets one, below.
 
 pub(crate) mod access;
+mod measure;
 pub(crate) mod refresh;
 pub(crate) mod schedule;
 

@@ -10,6 +10,7 @@ use domicile_zoom::api::ZoomApi;
 use domicile_zoom::host::ApiBase;
 use domicile_zoom::oauth::ZoomOAuth;
 use serde_json::Value;
+use tokio_util::task::TaskTracker;
 
 use crate::error::LinkingError;
 use crate::identity::Identity;
@@ -45,6 +46,8 @@ pub struct LinkingParts {
 pub struct Linking {
     pub(crate) parts: Arc<LinkingParts>,
     pub(crate) stray: Arc<StrayBudget>,
+    /// The calls that spend a token, so that a stop can wait for them.
+    pub(crate) refreshers: TaskTracker,
 }
 
 impl Linking {
@@ -53,6 +56,7 @@ impl Linking {
         Self {
             parts: Arc::new(parts),
             stray: Arc::default(),
+            refreshers: TaskTracker::new(),
         }
     }
 

@@ -128,12 +128,27 @@ impl Linking {
             cause,
         };
         let span = info_span!("grant.refresh", link.id = %link.id, refresh.cause = cause.as_str());
-        match tokio::spawn(async move { refresher.run().await }.instrument(span)).await {
+        let running = async move { refresher.run().await }.instrument(span);
+        match self.refreshers.spawn(running).await {
             Ok(refreshed) => refreshed,
             Err(failed) => Err(LinkingError::TokenUnavailable {
                 retry_after: None,
                 source: Box::new(failed),
             }),
+        }
+    }
+}
+
+impl Linking {
+    /// Waits at a stop until no refresh is under way, for this time at most: what ends in the middle of its call may have
+    /// lost the only pair that works.
+    pub async fn finish_refreshes(&self, limit: Duration) {
+        self.refreshers.close();
+        if timeout(limit, self.refreshers.wait()).await.is_err() {
+            warn!(
+                refreshes = self.refreshers.len(),
+                "the stop cuts refreshes off; their grants are unsure"
+            );
         }
     }
 }
@@ -407,7 +422,7 @@ impl Refresher {
                 },
             )
             .await?;
-        let outcome = if state == GrantState::Unsure {
+        let outcome = if error.may_have_rotated() {
             "unsure"
         } else {
             "failed"

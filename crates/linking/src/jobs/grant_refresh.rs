@@ -79,16 +79,16 @@ impl GrantRefresh {
 
 /// The failure of an attempt. All of them are tried again: what people mend later must not cost a grant.
 fn job_error(error: LinkingError) -> JobError {
-    let class = match &error {
-        LinkingError::TokenUnavailable { source, .. } => source.downcast_ref::<OAuthError>().map(error_class),
+    let of_zoom = match &error {
+        LinkingError::TokenUnavailable { source, .. } => source.downcast_ref::<OAuthError>(),
         _ => None,
     };
+    let class = of_zoom.map_or_else(|| error.class(), error_class);
     let after = match error.fate() {
         Fate::Retry { after } => after,
         Fate::Final => None,
     };
-    let failed = error.into_job_error();
-    JobError::new(class.unwrap_or(failed.class()), Fate::Retry { after }, failed)
+    JobError::new(class, Fate::Retry { after }, error)
 }
 
 #[async_trait]
