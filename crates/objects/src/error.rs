@@ -45,6 +45,9 @@ pub enum ObjectsError {
         /// What the storage said.
         source: object_store::Error,
     },
+    /// An access key's id or a session token has characters that no header can carry.
+    #[error("the AWS credentials cannot stand in a request")]
+    Credentials,
     /// A range that holds no byte.
     #[error("the range of bytes is empty")]
     EmptyRange,
@@ -80,7 +83,11 @@ impl ObjectsError {
             | Self::EmptyRange
             | Self::TooLarge { .. } => Fate::Final,
             // Rights are granted, disks emptied, credentials rotated while jobs wait.
-            Self::Folder { .. } | Self::Denied { .. } | Self::UploadFailed | Self::Corrupt => Fate::RETRY,
+            Self::Folder { .. }
+            | Self::Denied { .. }
+            | Self::Credentials
+            | Self::UploadFailed
+            | Self::Corrupt => Fate::RETRY,
             Self::Storage { source, .. } => egress_error(source).map_or(Fate::RETRY, EgressError::fate),
         }
     }
