@@ -1,5 +1,7 @@
 //! The command line.
 
+mod keys;
+
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -38,6 +40,11 @@ enum Command {
     Work,
     /// Serve and work in one process
     Run,
+    /// Look after the region's key-encryption keys
+    Keys {
+        #[command(subcommand)]
+        command: keys::KeysCommand,
+    },
     /// Look at the configuration without starting anything
     Config {
         #[command(subcommand)]
@@ -66,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Config {
             command: ConfigCommand::Check,
         } => check(&environment),
+        Command::Keys { command } => in_runtime(keys::run(environment, command)),
         Command::Migrate => in_runtime(migrate(environment)),
         Command::Serve => in_runtime(start(environment, Role::Serve)),
         Command::Work => in_runtime(start(environment, Role::Work)),

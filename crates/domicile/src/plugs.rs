@@ -1,13 +1,17 @@
 //! Where rooms meet that never import each other: each plug lends one room's service to another's port.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use domicile_intake::{EventHandler, Intake, LinkRouter, RoutedEvent, RoutedLink};
 use domicile_kernel::{Ids, InboxId, LinkId, Secret, ZoomAccountId, ZoomUserId};
 use domicile_leases::JobError;
 use domicile_linking::Linking;
+use domicile_objects::AwsSigner;
 use domicile_recordings::{AccessTokens, InboxBodies};
 use domicile_store::{Conn, StoreError};
+use domicile_vault::RequestSigner;
 use domicile_zoom::host::ApiBase;
+use http::Request;
 
 /// Intake asks linking whose an event is.
 pub struct LinksRouter;
@@ -69,5 +73,20 @@ impl AccessTokens for LinkTokens {
             .access_token(link)
             .await
             .map_err(|error| JobError::new("access_token", error.fate(), error))
+    }
+}
+
+/// The vault calls AWS KMS with the credentials of the object storage.
+pub struct AwsRequests(pub AwsSigner);
+
+#[async_trait]
+impl RequestSigner for AwsRequests {
+    async fn sign(
+        &self,
+        service: &str,
+        region: &str,
+        request: Request<Bytes>,
+    ) -> Result<Request<Bytes>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.0.sign(service, region, request).await?)
     }
 }

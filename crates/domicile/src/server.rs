@@ -158,6 +158,8 @@ pub async fn run(
         let (delivery, for_delivery) = (region.delivery.clone(), work_stop.clone());
         let (for_workers, for_dispatcher) = (work_stop.clone(), work_stop.clone());
         work.spawn(async move { delivery.sample(for_delivery).await });
+        let (vault, for_vault) = (region.vault.clone(), work_stop.clone());
+        work.spawn(async move { vault.sample(for_vault).await });
         work.spawn(async move { workers.run(for_workers).await });
         work.spawn(async move { dispatcher.run(for_dispatcher).await });
     }

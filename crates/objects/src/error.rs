@@ -20,6 +20,12 @@ pub enum ObjectsError {
         /// What is wrong, one entry for each fault.
         faults: Vec<SettingFault>,
     },
+    /// AWS's settings for something else than the storage are incomplete or contradict each other; all faults are listed.
+    #[error("AWS's settings are at fault: {}", list(.faults))]
+    Aws {
+        /// What is wrong, one entry for each fault.
+        faults: Vec<SettingFault>,
+    },
     /// The folder of `file://` storage is not there and cannot be made.
     #[error("the storage folder {} cannot be used", path.display())]
     Folder {
@@ -78,6 +84,7 @@ impl ObjectsError {
     pub fn fate(&self) -> Fate {
         match self {
             Self::Settings { .. }
+            | Self::Aws { .. }
             | Self::Key(_)
             | Self::NotFound { .. }
             | Self::EmptyRange

@@ -66,7 +66,7 @@ impl S3Options {
             .and_then(|name| reader.url(name));
         reader
             .finish(Some(endpoint))
-            .map_err(|faults| ObjectsError::Settings { faults })
+            .map_err(|faults| ObjectsError::Aws { faults })
     }
 
     fn get(&self, name: &str) -> Option<&str> {

@@ -21,7 +21,7 @@ pub struct AwsSigner {
 impl AwsSigner {
     /// A signer with the credentials of these settings; the client is the way to the token service. Nothing is called yet.
     pub fn open(options: &S3Options, client: Client) -> Result<Self, ObjectsError> {
-        let credentials = Credentials::read(options).map_err(|faults| ObjectsError::Settings { faults })?;
+        let credentials = Credentials::read(options).map_err(|faults| ObjectsError::Aws { faults })?;
         // `object_store` makes providers of credentials for a bucket only. This one is never called: what is signed is sent by
         // whoever asked for it.
         let builder = AmazonS3Builder::new()
@@ -41,7 +41,7 @@ impl AwsSigner {
     /// The hosts that are called for the credentials, for the fence: the token service's with a web identity, else none. They
     /// are named by the operator's settings, so the roof may mark them internal.
     pub fn egress_rules(options: &S3Options) -> Result<Vec<HostRule>, ObjectsError> {
-        let faulty = |faults| ObjectsError::Settings { faults };
+        let faulty = |faults| ObjectsError::Aws { faults };
         Credentials::read(options)
             .map_err(faulty)?
             .hosts()

@@ -84,16 +84,16 @@ impl VaultError {
             Self::RegionKey {
                 source: KeyError::Cipher,
                 ..
-            } => Fate::Final,
-            Self::RegionKeyMissing { .. }
-            | Self::RegionKeyWrong { .. }
-            | Self::RegionKey { .. }
-            | Self::Busy => Fate::RETRY,
-            Self::Destroyed(_)
+            }
+            | Self::Destroyed(_)
             | Self::Unknown(_)
             | Self::Forged { .. }
             | Self::Malformed { .. }
             | Self::Cipher => Fate::Final,
+            Self::RegionKeyMissing { .. }
+            | Self::RegionKeyWrong { .. }
+            | Self::RegionKey { .. }
+            | Self::Busy => Fate::RETRY,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::provider::KeyError;
 /// No answer of these operations is nearly as long.
 pub(super) const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
-/// What is authenticated with a wrapped key and shown in the operator's CloudTrail: the data key's id, which is no secret.
+/// What is authenticated with a wrapped key and shown in the operator's trail of KMS calls: the data key's id, which is no secret.
 #[derive(Serialize)]
 #[serde(transparent)]
 pub(super) struct Context(BTreeMap<&'static str, String>);

@@ -22,8 +22,8 @@ pub fn place() -> Place {
     Place::new("recordings", "topic_sealed", ROW)
 }
 
-pub fn account(name: impl ToString) -> KeyScope {
-    KeyScope::Account(ZoomAccountId::new(name.to_string()))
+pub fn account(name: impl std::fmt::Display) -> KeyScope {
+    KeyScope::Account(ZoomAccountId::new(format!("{name}")))
 }
 
 /// A local key of 32 equal bytes, as the setting has it.
