@@ -11,6 +11,7 @@ mod harness;
 
 mod bad_input;
 mod crash;
+mod keys;
 mod linking;
 mod main_path;
 mod openapi;

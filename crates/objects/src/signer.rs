@@ -85,3 +85,51 @@ impl AwsSigner {
         Ok(Request::from_parts(head, body))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domicile_egress::testing::{TIMEOUTS, loopback};
+
+    use super::*;
+
+    async fn signed(token: &str) -> Result<Request<Bytes>, ObjectsError> {
+        let options = S3Options::from_vars([
+            ("AWS_ACCESS_KEY_ID", "the-id"),
+            ("AWS_SECRET_ACCESS_KEY", "the-secret"),
+            ("AWS_SESSION_TOKEN", token),
+        ]);
+        let signer = AwsSigner::open(&options, loopback().client("aws_sts", TIMEOUTS))?;
+        let request = Request::post("https://kms.eu-west-1.amazonaws.com/")
+            .header("x-amz-target", "TrentService.Encrypt")
+            .body(Bytes::from_static(b"{}"))
+            .unwrap();
+        signer.sign("kms", "eu-west-1", request).await
+    }
+
+    #[tokio::test]
+    async fn a_request_is_signed_for_its_service_and_region_and_otherwise_as_it_was() {
+        let request = signed("the-token").await.unwrap();
+        let header = |name: &str| request.headers()[name].to_str().unwrap();
+        let authorization = header("authorization");
+        for part in [
+            "AWS4-HMAC-SHA256 Credential=the-id/",
+            "/eu-west-1/kms/aws4_request",
+            "SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-security-token;x-amz-target,",
+        ] {
+            assert!(authorization.contains(part), "{part} in {authorization}");
+        }
+        assert_eq!(header("x-amz-security-token"), "the-token");
+        assert_eq!(request.body(), &Bytes::from_static(b"{}"));
+        let shown = format!("{request:?}");
+        assert!(
+            !shown.contains("the-id") && !shown.contains("the-token"),
+            "{shown}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_token_that_no_header_can_carry_is_an_error_and_no_panic() {
+        let error = signed("two\nlines").await.unwrap_err();
+        assert!(matches!(error, ObjectsError::Credentials));
+    }
+}
