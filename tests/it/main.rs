@@ -15,6 +15,7 @@ mod conflicts;
 mod crash;
 mod grants;
 mod home;
+mod keys;
 mod linking;
 mod main_path;
 mod openapi;

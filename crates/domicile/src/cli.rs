@@ -1,6 +1,7 @@
 //! The command line.
 
 mod admission;
+mod keys;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -45,6 +46,11 @@ enum Command {
         #[command(subcommand)]
         command: admission::Command,
     },
+    /// Look after the region's key-encryption keys
+    Keys {
+        #[command(subcommand)]
+        command: keys::KeysCommand,
+    },
     /// Look at the configuration without starting anything
     Config {
         #[command(subcommand)]
@@ -75,6 +81,7 @@ pub fn main() -> ExitCode {
             command: ConfigCommand::Check,
         } => check(&environment),
         Command::Admission { command } => in_runtime(admission::run(environment, command)),
+        Command::Keys { command } => in_runtime(keys::run(environment, command)),
         Command::Migrate => in_runtime(migrate(environment)),
         Command::Serve => in_runtime(start(environment, Role::Serve)),
         Command::Work => in_runtime(start(environment, Role::Work)),

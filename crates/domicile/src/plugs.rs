@@ -1,14 +1,18 @@
 //! Where rooms meet that never import each other: each plug lends one room's service to another's port.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use domicile_delivery::Delivery;
 use domicile_intake::{EventHandler, Intake, LinkRouter, RoutedEvent, RoutedLink};
 use domicile_kernel::{Ids, InboxId, LinkId, Secret, ZoomAccountId, ZoomUserId};
 use domicile_leases::JobError;
 use domicile_linking::{EndedLink, Erasure, LinkEraser, Linking, LinkingError};
+use domicile_objects::AwsSigner;
 use domicile_recordings::{AccessTokens, Erased, InboxBodies, RecordingsEraser};
 use domicile_store::{Conn, StoreError};
+use domicile_vault::RequestSigner;
 use domicile_zoom::host::ApiBase;
+use http::Request;
 
 /// Intake asks linking whose an event is.
 pub struct LinksRouter;
@@ -98,5 +102,20 @@ impl LinkEraser for ErasedEvents {
             .erase_before(link.id.into(), &link.subject, "link.revoked")
             .await?;
         Ok(Erasure::Done)
+    }
+}
+
+/// The vault calls AWS KMS with the credentials of the object storage.
+pub struct AwsRequests(pub AwsSigner);
+
+#[async_trait]
+impl RequestSigner for AwsRequests {
+    async fn sign(
+        &self,
+        service: &str,
+        region: &str,
+        request: Request<Bytes>,
+    ) -> Result<Request<Bytes>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.0.sign(service, region, request).await?)
     }
 }

@@ -161,6 +161,8 @@ pub async fn run(
         let (for_workers, for_dispatcher) = (work_stop.clone(), work_stop.clone());
         work.spawn(async move { delivery.sample(for_delivery).await });
         work.spawn(async move { for_sampling.sample(for_linking).await });
+        let (vault, for_vault) = (region.vault.clone(), work_stop.clone());
+        work.spawn(async move { vault.sample(for_vault).await });
         work.spawn(async move { workers.run(for_workers).await });
         work.spawn(async move { dispatcher.run(for_dispatcher).await });
     }

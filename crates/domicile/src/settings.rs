@@ -13,7 +13,7 @@ use domicile_kernel::{RegionId, Secret};
 use domicile_linking::{Admission, IdentitySettings, ReturnUrls, UnknownCluster};
 use domicile_region::Directory;
 use domicile_store::DbSettings;
-use domicile_vault::RegionKeys;
+use domicile_vault::RegionKeySettings;
 use domicile_web::extract::AppKeys;
 use domicile_zoom::api::passthrough::CallRules;
 use domicile_zoom::host::{ApiBase, ZoomHosts};
@@ -35,7 +35,7 @@ pub struct Settings {
     /// The region's Marketplace app and Zoom's addresses.
     pub zoom: ZoomSettings,
     /// The region's key-encryption keys.
-    pub vault_keys: RegionKeys,
+    pub vault: VaultSettings,
     /// The region's object storage.
     pub objects: ObjectsSettings,
     /// The application that is served.
@@ -92,6 +92,21 @@ pub struct ZoomSettings {
     pub hosts: ZoomHosts,
     /// The calls of the API that the app may make through a link.
     pub calls: CallRules,
+}
+
+/// `DOMICILE_VAULT_*` and AWS's own variables for its key service.
+pub struct VaultSettings {
+    /// The keys, the first of which seals.
+    pub keys: RegionKeySettings,
+    /// The server that is called instead of AWS KMS.
+    pub kms_endpoint: Option<Url>,
+}
+
+impl VaultSettings {
+    /// Whether one of the keys lies at AWS KMS.
+    pub fn uses_kms(&self) -> bool {
+        self.keys.kms_keys().next().is_some()
+    }
 }
 
 /// `DOMICILE_OBJECTS_*` and S3's own variables.

@@ -7,10 +7,10 @@ use domicile_delivery::{Destination, EventSecrets};
 use domicile_egress::HostRule;
 use domicile_kernel::{RegionId, Secret};
 use domicile_linking::{Admission, ReturnUrls, UnknownCluster};
-use domicile_objects::{ObjectStorage, S3Options};
+use domicile_objects::{AwsSigner, ObjectStorage, S3Options};
 use domicile_region::{Directory, Findings};
 use domicile_store::DbSettings;
-use domicile_vault::RegionKeys;
+use domicile_vault::RegionKeySettings;
 use domicile_web::extract::AppKeys;
 use domicile_zoom::api::passthrough::CallRules;
 use domicile_zoom::host::ZoomHosts;
@@ -22,7 +22,9 @@ use url::Url;
 use super::environment::Environment;
 use super::faults::Faults;
 use super::reference::{Requirement, SETTINGS};
-use super::{AppSettings, HttpSettings, ObjectsSettings, RegionSettings, Settings, ZoomSettings};
+use super::{
+    AppSettings, HttpSettings, ObjectsSettings, RegionSettings, Settings, VaultSettings, ZoomSettings,
+};
 
 #[derive(Deserialize, Default)]
 struct RegionSection {
@@ -100,7 +102,7 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, Faults> {
         reader.http(),
         reader.database(),
         reader.zoom(),
-        reader.vault_keys(),
+        reader.vault(),
         reader.objects(),
         reader.app(),
         reader.egress_allow(),
@@ -113,7 +115,7 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, Faults> {
             Some(http),
             Some(database),
             Some(zoom),
-            Some(vault_keys),
+            Some(vault),
             Some(objects),
             Some(app),
             Some(egress_allow),
@@ -124,7 +126,7 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, Faults> {
             http,
             database,
             zoom,
-            vault_keys,
+            vault,
             objects,
             app,
             egress_allow,
@@ -338,11 +340,24 @@ impl Reader {
         })
     }
 
-    fn vault_keys(&mut self) -> Option<RegionKeys> {
+    fn vault(&mut self) -> Option<VaultSettings> {
         const KEYS: &str = "DOMICILE_VAULT_KEYS";
         let section: VaultSection = self.section("DOMICILE_VAULT_");
         let keys = Secret::new(self.text(KEYS, section.keys)?);
-        self.faults.take(KEYS, RegionKeys::parse(&keys))
+        let keys = self.faults.take(KEYS, RegionKeySettings::parse(&keys))?;
+        let mut settings = VaultSettings {
+            keys,
+            kms_endpoint: None,
+        };
+        if settings.uses_kms() {
+            let aws = S3Options::from_vars(self.environment.variables());
+            let signer = self.faults.take(KEYS, AwsSigner::egress_rules(&aws));
+            settings.kms_endpoint = self.faults.take(KEYS, aws.kms_endpoint())?;
+            let endpoint = settings.kms_endpoint.as_ref();
+            self.faults.take(KEYS, settings.keys.egress_rules(endpoint))?;
+            signer?;
+        }
+        Some(settings)
     }
 
     fn objects(&mut self) -> Option<ObjectsSettings> {

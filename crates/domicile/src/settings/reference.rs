@@ -123,7 +123,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "DOMICILE_VAULT_KEYS",
         Required,
-        "id:base64,...: keys of 32 bytes, the first seals",
+        "comma list of id:base64, a key of 32 bytes, and id:aws-kms:ARN, a key at AWS KMS; the first seals, all open",
     ),
     setting(
         "DOMICILE_OBJECTS_URL",
