@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::dev::ports;
 use crate::dev::secrets::Secrets;
 use crate::dev::service::folder;
-use crate::dev::stack::{self, Places, Region, Stack, ZoomPlan};
+use crate::dev::stack::{self, Identity, Places, Region, Stack, ZoomPlan};
 use crate::dev::zoom::Zoom;
 use crate::run::{Failure, Outcome, note};
 use report::Report;
@@ -68,6 +68,7 @@ async fn tell(stack: &mut Stack, home: &Path, args: &Args) -> Outcome {
     let region = Region {
         id: "eu",
         name: "European Union",
+        identity: Identity::Confirm,
         public,
         app,
         ops,

@@ -20,7 +20,7 @@ use crate::tree;
 use ports::Ports;
 use secrets::Secrets;
 use service::folder;
-use stack::{Places, Region, Stack, ZoomPlan, at};
+use stack::{Identity, Places, Region, Stack, ZoomPlan, at};
 use zoom::{Zoom, redirect_ports};
 
 /// The options of `dev`.
@@ -31,8 +31,11 @@ pub(crate) struct Args {}
 const ZOOM: u16 = 4400;
 const MEDIA: u16 = 4420;
 
-/// Id, name, and the first port of the region's four listeners.
-const REGIONS: [(&str, &str, u16); 2] = [("eu", "European Union", 8400), ("us", "United States", 8500)];
+/// Id, name, how users are known, and the first port of the region's four listeners. One region for each way.
+const REGIONS: [(&str, &str, Identity, u16); 2] = [
+    ("eu", "European Union", Identity::Confirm, 8400),
+    ("us", "United States", Identity::SessionJwt, 8500),
+];
 
 /// The listeners of a region, in the order of their ports.
 const LISTENERS: [&str; 4] = ["public", "app", "ops", "demo"];
@@ -76,9 +79,9 @@ async fn start(stack: &mut Stack, home: PathBuf) -> Outcome<String> {
     };
     let zoom = Zoom::new(stack.http.clone(), stack.start_zoom(&zoom_plan).await?);
     let mut regions = Vec::new();
-    for (id, name, first) in REGIONS {
+    for (id, name, identity, first) in REGIONS {
         note(&format!("starting region {id}"));
-        let region = region(id, name, &ports, folder(home.join(id))?)?;
+        let region = region(id, name, identity, &ports, folder(home.join(id))?)?;
         let database_url = stack.start_database(&region, false).await?;
         stack.start_demo_app(&region, &zoom.base).await?;
         stack.start_region(&region, database_url, &zoom.base).await?;
@@ -94,7 +97,7 @@ fn wanted_ports() -> Vec<(String, u16)> {
         ("zoomsim".to_owned(), ZOOM),
         ("zoomsim downloads".to_owned(), MEDIA),
     ];
-    for (id, _, first) in REGIONS {
+    for (id, _, _, first) in REGIONS {
         let firsts = (first..).step_by(usize::from(ports::SPAN));
         wanted.extend(
             LISTENERS
@@ -106,11 +109,18 @@ fn wanted_ports() -> Vec<(String, u16)> {
     wanted
 }
 
-fn region(id: &'static str, name: &'static str, ports: &Ports, folder: PathBuf) -> Outcome<Region> {
+fn region(
+    id: &'static str,
+    name: &'static str,
+    identity: Identity,
+    ports: &Ports,
+    folder: PathBuf,
+) -> Outcome<Region> {
     let port = |listener: &str| ports[&format!("{id} {listener}")];
     Ok(Region {
         id,
         name,
+        identity,
         public: port("public"),
         app: port("app"),
         ops: port("ops"),
@@ -130,7 +140,13 @@ fn table(zoom: &Url, regions: &[Region], stack: &Stack) -> String {
             region.demo_url("/"),
             "sign in, connect Zoom, see recordings and events",
         ));
-        rows.push(row("region", region.public_url(), "what Zoom and browsers reach"));
+        let reached = match region.identity {
+            Identity::Confirm => {
+                "what Zoom and browsers reach; knows users by confirm: the app confirms a ticket"
+            }
+            Identity::SessionJwt => "the same; knows users by session-jwt: it reads the app's session cookie",
+        };
+        rows.push(row("region", region.public_url(), reached));
         rows.push(row(
             "App API",
             region.app_url("/v1/"),

@@ -1,6 +1,7 @@
 //! Zoom's API under `/v2` (platform: API, users/me, rate limits).
 
 mod call;
+mod meetings;
 mod path;
 mod recordings;
 mod users;
@@ -15,6 +16,8 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/users/{user}", web::get().to(users::user))
         .route("/users/{user}/recordings", web::get().to(recordings::of_user))
+        .route("/users/{user}/meetings", web::get().to(meetings::of_user))
+        .route("/meetings/{meeting}", web::get().to(meetings::one))
         .route(
             "/meetings/{meeting}/recordings",
             web::get().to(recordings::of_meeting),

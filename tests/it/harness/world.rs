@@ -266,6 +266,7 @@ impl World {
             authorize_url,
             user_id: user.id.clone(),
             decision,
+            declined_scopes: Vec::new(),
         };
         self.zoom.sim().consent(&order).unwrap()
     }

@@ -212,6 +212,7 @@ impl Story {
             authorize_url,
             user_id: user.id.clone(),
             decision,
+            declined_scopes: Vec::new(),
         };
         let callback = self.world.zoom.sim().consent(&order).unwrap();
         if decision == Decision::Allow {

@@ -34,8 +34,7 @@ pub const JWKS_TIMEOUTS: Timeouts = Timeouts {
 /// No set of keys is larger, in bytes.
 const MAX_JWKS_BYTES: usize = 256 * 1024;
 
-/// The app's keys. Cheap to clone; clones share them.
-#[derive(Clone)]
+/// The app's keys.
 pub(super) struct AppKeys {
     inner: Arc<Inner>,
 }
@@ -139,9 +138,9 @@ impl AppKeys {
     pub(super) async fn newer_than(&self, old: &Arc<KnownKeys>) -> Result<Arc<KnownKeys>, IdentityError> {
         self.refresh_where(|state, _| state.known.as_ref().is_none_or(|known| Arc::ptr_eq(known, old)))
             .await;
-        self.inner.read(|state| match (state.failure(), &state.known) {
-            (None, Some(known)) => Ok(Arc::clone(known)),
-            (failure, _) => Err(failure.unwrap_or_else(interrupted)),
+        self.inner.read(|state| match (&state.known, state.failure()) {
+            (Some(known), failure) if failure.is_none() || !Arc::ptr_eq(known, old) => Ok(Arc::clone(known)),
+            (_, failure) => Err(failure.unwrap_or_else(interrupted)),
         })
     }
 

@@ -2,6 +2,8 @@
 
 mod browser;
 mod connecting;
+mod linked;
 mod receiving;
 mod region;
+mod session_token;
 mod watching;

@@ -18,12 +18,29 @@ const DATABASE: &str = "domicile";
 /// The home clusters of the simulated Zoom.
 const CLUSTERS: [&str; 2] = ["eu", "us"];
 
+/// How a region knows the finisher of a connect session: `DOMICILE_APP_IDENTITY`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Identity {
+    Confirm,
+    SessionJwt,
+}
+
+impl Identity {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Confirm => "confirm",
+            Self::SessionJwt => "session-jwt",
+        }
+    }
+}
+
 /// A region to start, everything of it below one folder.
 pub(crate) struct Region {
     /// Such as `eu`; also the Zoom cluster whose users may link here.
     pub(crate) id: &'static str,
     /// Such as `European Union`.
     pub(crate) name: &'static str,
+    pub(crate) identity: Identity,
     /// Zoom and browsers.
     pub(crate) public: u16,
     /// The app's backend.
@@ -60,7 +77,7 @@ impl Region {
         let storage = folder(self.storage())?;
         let storage = Url::from_directory_path(&storage)
             .map_err(|()| Failure(format!("{} is no absolute path", storage.display())))?;
-        Ok(vec![
+        let mut environment = vec![
             ("DOMICILE_REGION_ID", self.id.to_owned()),
             ("DOMICILE_REGION_NAME", self.name.to_owned()),
             ("DOMICILE_REGION_ZOOM_CLUSTERS", self.id.to_owned()),
@@ -96,13 +113,27 @@ impl Region {
                 self.demo_url("/domicile/events").into(),
             ),
             ("DOMICILE_APP_EVENTS_SECRETS", self.secrets.events_secret.clone()),
-            ("DOMICILE_APP_IDENTITY", "confirm".to_owned()),
-        ])
+            ("DOMICILE_APP_IDENTITY", self.identity.as_str().to_owned()),
+        ];
+        if self.identity == Identity::SessionJwt {
+            environment.extend([
+                ("DOMICILE_APP_JWT_ISSUER", origin(&self.demo_url("/"))),
+                ("DOMICILE_APP_JWT_AUDIENCE", origin(&self.public_url())),
+                (
+                    "DOMICILE_APP_JWT_JWKS_URL",
+                    self.demo_url("/.well-known/jwks.json").into(),
+                ),
+                ("DOMICILE_APP_JWT_ALGORITHMS", "ES256".to_owned()),
+                // Cookies know no ports, so the demo app's reach the region too.
+                ("DOMICILE_APP_JWT_COOKIE", format!("demo_session_{}", self.demo)),
+            ]);
+        }
+        Ok(environment)
     }
 
     fn demo_environment(&self, zoom: &Url) -> Vec<(&'static str, String)> {
         let events = self.folder.join("events.jsonl");
-        vec![
+        let mut environment = vec![
             ("DEMO_APP_LISTEN", format!("127.0.0.1:{}", self.demo)),
             ("DEMO_APP_REGION_NAME", self.name.to_owned()),
             ("DEMO_APP_API_URL", self.app_url("/").into()),
@@ -113,7 +144,11 @@ impl Region {
                 "DEMO_APP_CONNECT_ORIGINS",
                 format!("{},{}", origin(&self.public_url()), origin(zoom)),
             ),
-        ]
+        ];
+        if self.identity == Identity::SessionJwt {
+            environment.push(("DEMO_APP_SESSION_JWT_AUDIENCE", origin(&self.public_url())));
+        }
+        environment
     }
 }
 

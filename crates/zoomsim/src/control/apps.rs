@@ -32,6 +32,7 @@ impl Sim {
             } else {
                 new.scopes
             },
+            optional_scopes: new.optional_scopes,
             subscriptions: Vec::new(),
             client_id: client_id.clone(),
         };

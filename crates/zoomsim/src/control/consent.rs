@@ -28,6 +28,9 @@ pub struct ConsentOrder {
     /// What she chooses.
     #[serde(default = "allow")]
     pub decision: Decision,
+    /// The app's optional scopes that she leaves out.
+    #[serde(default)]
+    pub declined_scopes: Vec<String>,
 }
 
 fn allow() -> Decision {
@@ -44,6 +47,15 @@ impl Sim {
         let request = self
             .check_authorize(&query)
             .map_err(|refusal| ControlError::Invalid(refusal.to_string()))?;
-        self.decide(&request, &order.user_id, order.decision)
+        if let Some(scope) = order
+            .declined_scopes
+            .iter()
+            .find(|scope| !request.app.optional_scopes.contains(scope))
+        {
+            return Err(ControlError::Invalid(format!(
+                "{scope} is no optional scope of the app"
+            )));
+        }
+        self.decide(&request, &order.user_id, order.decision, &order.declined_scopes)
     }
 }

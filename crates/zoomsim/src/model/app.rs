@@ -30,8 +30,22 @@ pub struct App {
     pub redirect_uris: Vec<String>,
     /// Granular scopes that each grant receives.
     pub scopes: Vec<String>,
+    /// Granular scopes that the user may leave out.
+    #[serde(default)]
+    pub optional_scopes: Vec<String>,
     /// Where events go.
     pub subscriptions: Vec<Subscription>,
+}
+
+impl App {
+    /// What a grant without the declined scopes receives.
+    pub(crate) fn granted(&self, declined: &[String]) -> Vec<String> {
+        let chosen = self
+            .optional_scopes
+            .iter()
+            .filter(|scope| !declined.contains(scope));
+        self.scopes.iter().chain(chosen).cloned().collect()
+    }
 }
 
 /// One event subscription of an app, with a secret token of its own.
@@ -71,6 +85,8 @@ pub struct NewApp {
     pub redirect_uris: Vec<String>,
     /// Scopes; empty means all that recordings, users and the bot need, of the right kind for `usage`.
     pub scopes: Vec<String>,
+    /// Further scopes, which the consent page lets the user leave out.
+    pub optional_scopes: Vec<String>,
     /// Subscriptions to save with it; each is challenged unless it says otherwise.
     pub subscriptions: Vec<NewSubscription>,
 }
@@ -147,6 +163,7 @@ pub(crate) fn default_scopes(usage: Usage) -> Vec<String> {
         "cloud_recording:read:meeting_transcript",
         "cloud_recording:delete:meeting_recording",
         "meeting:read:meeting",
+        "meeting:read:list_meetings",
     ];
     let mut scopes: Vec<String> = names
         .iter()

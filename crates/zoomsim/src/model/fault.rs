@@ -20,6 +20,8 @@ pub enum Target {
     ChangeRecordings,
     /// `GET /v2/meetings/{id}/transcript`.
     Transcript,
+    /// `GET /v2/meetings/{id}` and `GET /v2/users/{id}/meetings`.
+    Meetings,
     /// The first host of a download: `/rec/download` and `/rec/webhook_download`.
     Download,
     /// The second host of a download, to which the first redirects.

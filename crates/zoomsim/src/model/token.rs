@@ -25,6 +25,9 @@ pub(crate) struct Code {
     pub client_id: String,
     pub user_id: String,
     pub redirect_uri: String,
+    /// Optional scopes that the user left out.
+    #[serde(default)]
+    pub declined_scopes: Vec<String>,
     pub challenge: Option<CodeChallenge>,
     pub expires_at: Timestamp,
 }

@@ -110,6 +110,7 @@ impl Sim {
         request: &AuthorizeRequest,
         user_id: &str,
         decision: Decision,
+        declined_scopes: &[String],
     ) -> Result<Url, ControlError> {
         let mut back = request.redirect_uri.clone();
         match decision {
@@ -122,8 +123,8 @@ impl Sim {
                     .into_iter()
                     .find(|user| user.id == user_id);
                 let user = user.ok_or(ControlError::UnknownUser)?;
-                back.query_pairs_mut()
-                    .append_pair("code", &self.issue_code(request, user.id));
+                let code = self.issue_code(request, user.id, declined_scopes);
+                back.query_pairs_mut().append_pair("code", &code);
             }
         }
         if let Some(state) = &request.state {
@@ -132,7 +133,7 @@ impl Sim {
         Ok(back)
     }
 
-    fn issue_code(&self, request: &AuthorizeRequest, user_id: String) -> String {
+    fn issue_code(&self, request: &AuthorizeRequest, user_id: String, declined_scopes: &[String]) -> String {
         let text = format!(
             "{}_{}",
             random::short_id(self.rng()),
@@ -142,6 +143,7 @@ impl Sim {
             client_id: request.app.client_id.clone(),
             user_id,
             redirect_uri: request.redirect_text.clone(),
+            declined_scopes: declined_scopes.to_vec(),
             challenge: request.challenge.clone(),
             expires_at: self.now() + TimeDelta::minutes(CODE_MINUTES),
         };

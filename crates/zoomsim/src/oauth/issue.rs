@@ -57,7 +57,14 @@ impl State {
 
 impl Sim {
     /// Records the install and issues its first pair; the same user's earlier tokens end (code 4741).
-    pub(crate) fn authorize(&self, state: &mut State, app: &App, user: &User) -> TokenAnswer {
+    pub(crate) fn authorize(
+        &self,
+        state: &mut State,
+        app: &App,
+        user: &User,
+        declined_scopes: &[String],
+    ) -> TokenAnswer {
+        let scopes = app.granted(declined_scopes);
         state.end_tokens(&app.client_id, &user.id, Ended::Revoked);
         state
             .grants
@@ -66,10 +73,10 @@ impl Sim {
             client_id: app.client_id.clone(),
             user_id: user.id.clone(),
             account_id: user.account_id.clone(),
-            scopes: app.scopes.clone(),
+            scopes: scopes.clone(),
             authorized_at: self.now(),
         });
-        self.issue_pair(state, app, user, &app.scopes)
+        self.issue_pair(state, app, user, &scopes)
     }
 
     /// Issues an access and a refresh token. Earlier access tokens live on until they expire.

@@ -145,7 +145,7 @@ impl Sim {
             return Err(TokenError::VERIFIER);
         }
         let user = active(state, &code.user_id)?;
-        Ok(self.authorize(state, app, &user))
+        Ok(self.authorize(state, app, &user, &code.declined_scopes))
     }
 
     /// Rotation without grace: the old refresh token is dead the moment the new one exists.

@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, web};
 use maud::html;
 use serde::Deserialize;
 use serde_json::json;
+use url::form_urlencoded;
 
 use crate::control::{ControlError, Decision};
 use crate::oauth::authorize::{AuthorizeQuery, AuthorizeRefusal, AuthorizeRequest};
@@ -29,14 +30,30 @@ pub(crate) struct Choice {
     decision: Decision,
 }
 
+/// The name of the boxes that are ticked; it stands once for each.
+const OPTIONAL_SCOPE: &str = "optional_scope";
+
 /// `POST /oauth/authorize`.
-pub(crate) async fn decide(sim: web::Data<Sim>, choice: web::Form<Choice>) -> HttpResponse {
+pub(crate) async fn decide(sim: web::Data<Sim>, body: String) -> HttpResponse {
+    let Ok(choice) = web::Query::<Choice>::from_query(&body) else {
+        return HttpResponse::BadRequest().body("That is not the form of this page.");
+    };
     let request = match sim.check_authorize(&choice.query) {
         Ok(request) => request,
         Err(refusal) => return refused(&refusal),
     };
     let user_id = choice.user_id.as_deref().unwrap_or_default();
-    match sim.decide(&request, user_id, choice.decision) {
+    let declined: Vec<String> = request
+        .app
+        .optional_scopes
+        .iter()
+        .filter(|scope| {
+            form_urlencoded::parse(body.as_bytes())
+                .all(|(name, value)| name != OPTIONAL_SCOPE || value != scope.as_str())
+        })
+        .cloned()
+        .collect();
+    match sim.decide(&request, user_id, choice.decision, &declined) {
         Ok(to) => HttpResponse::Found()
             .insert_header((LOCATION, to.as_str()))
             .finish(),
@@ -96,6 +113,12 @@ fn ask(sim: &Sim, request: &AuthorizeRequest, query: &AuthorizeQuery) -> HttpRes
                     }
                     @if users.is_empty() {
                         p.notice { "No user may authorise this app yet. " a href="/" { "Make one on the desk" } ", then reload." }
+                    }
+                    @for scope in &request.app.optional_scopes {
+                        label.choice {
+                            input type="checkbox" name=(OPTIONAL_SCOPE) value=(scope) checked;
+                            span { code { (scope) } small { "optional: without the tick it is not granted" } }
+                        }
                     }
                     details {
                         summary { "It may" }

@@ -1,6 +1,7 @@
 //! The API: users, recordings of a meeting and of a user, pages, changes.
 
 use chrono::TimeDelta;
+use domicile_kernel::Clock;
 use domicile_zoomsim::{
     App, FileKind, FileSelection, FileState, NewApp, NewFile, NewMeeting, NewUser, Usage, User,
 };
@@ -379,5 +380,87 @@ async fn the_transcript_has_an_endpoint() {
             .await
             .status,
         302
+    );
+}
+
+#[actix_web::test]
+async fn a_meeting_is_read_by_its_number_by_its_host_alone() {
+    let world = world().await;
+    let (user, other) = (world.user(), world.user());
+    let app = world.app(Usage::UserManaged).await;
+    let (own, foreign) = (
+        access(&world, &app, &user).await,
+        access(&world, &app, &other).await,
+    );
+    let new = |topic: &str, hours_ago| NewMeeting {
+        host_id: user.id.clone(),
+        id: Some(81_234_567_890),
+        topic: Some(topic.into()),
+        start_time: Some(world.clock.now() - TimeDelta::hours(hours_ago)),
+        ..NewMeeting::default()
+    };
+    world.sim().create_meeting(new("Last week's", 168)).unwrap();
+    let latest = world.sim().create_meeting(new("Board", 1)).unwrap();
+    let answer = world.get("v2/meetings/81234567890", &own).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json["topic"], "Board");
+    assert_eq!(answer.json["uuid"], latest.uuid);
+    assert_eq!(answer.json["id"], 81_234_567_890_i64);
+    assert_eq!(answer.json["host_email"], user.email);
+    assert_eq!(answer.header("x-ratelimit-category"), "Light");
+    for (segment, token) in [
+        ("81234567890".to_owned(), &foreign),
+        ("1".to_owned(), &own),
+        (encoded(&latest.uuid), &own),
+    ] {
+        let answer = world.get(&format!("v2/meetings/{segment}"), token).await;
+        assert_eq!((answer.status, answer.code()), (404, 3001), "{segment}");
+    }
+}
+
+#[actix_web::test]
+async fn a_users_meetings_are_listed_page_by_page_once_for_each_number() {
+    let world = world().await;
+    let user = world.user();
+    let token = access(&world, &world.app(Usage::UserManaged).await, &user).await;
+    for (number, hours_ago) in [(1, 9), (2, 5), (2, 2), (3, 1)] {
+        let new = NewMeeting {
+            host_id: user.id.clone(),
+            id: Some(number),
+            start_time: Some(world.clock.now() - TimeDelta::hours(hours_ago)),
+            ..NewMeeting::default()
+        };
+        world.sim().create_meeting(new).unwrap();
+    }
+    let numbers = |json: &serde_json::Value| -> Vec<i64> {
+        let rows = json["meetings"].as_array().unwrap().iter();
+        rows.map(|row| row["id"].as_i64().unwrap()).collect()
+    };
+    let first = world.get("v2/users/me/meetings?page_size=2", &token).await;
+    assert_eq!((first.status, numbers(&first.json)), (200, vec![1, 2]));
+    assert_eq!(
+        (&first.json["total_records"], &first.json["page_count"]),
+        (&json!(3), &json!(2))
+    );
+    assert_eq!(first.header("x-ratelimit-category"), "Medium");
+    let next = first.json["next_page_token"].as_str().unwrap();
+    let path = format!(
+        "v2/users/me/meetings?page_size=2&next_page_token={}",
+        encoded(next)
+    );
+    let second = world.get(&path, &token).await;
+    assert_eq!(numbers(&second.json), [3]);
+    assert_eq!(second.json["next_page_token"], "");
+    let coming = world.get("v2/users/me/meetings?type=upcoming", &token).await;
+    assert_eq!(coming.json["total_records"], 0);
+    for wrong in ["page_size=0", "page_size=301", "type=all", "next_page_token=x"] {
+        let answer = world.get(&format!("v2/users/me/meetings?{wrong}"), &token).await;
+        assert_eq!((answer.status, answer.code()), (400, 300), "{wrong}");
+    }
+    world.clock.forward(TimeDelta::minutes(16));
+    assert_eq!(
+        world.get(&path, &token).await.code(),
+        300,
+        "a page token lives a quarter of an hour"
     );
 }

@@ -319,6 +319,7 @@ async fn declining_sends_the_browser_back_with_access_denied() {
         authorize_url: world.authorize_url(&app, &[("state", "a b&c")]),
         user_id: user.id,
         decision: Decision::Decline,
+        declined_scopes: Vec::new(),
     };
     let back = world.sim().consent(&order).unwrap();
     assert_eq!(query(&back, "error"), "access_denied");
@@ -341,9 +342,52 @@ async fn only_administrators_authorise_an_admin_managed_app() {
         authorize_url: world.authorize_url(&app, &[]),
         user_id,
         decision: Decision::Allow,
+        declined_scopes: Vec::new(),
     };
     assert!(world.sim().consent(&order(member.id)).is_err());
     assert!(world.sim().consent(&order(world.user().id)).is_ok());
+}
+
+#[actix_web::test]
+async fn optional_scopes_are_granted_unless_the_user_leaves_them_out() {
+    let world = world().await;
+    let new = NewApp {
+        redirect_uris: vec![REDIRECT.into()],
+        scopes: vec!["user:read:user".into()],
+        optional_scopes: vec!["meeting:read:meeting".into(), "meeting:read:list_meetings".into()],
+        ..NewApp::default()
+    };
+    let app = world.sim().create_app(new).await.unwrap();
+    let user = world.user();
+    let order = |declined: &[&str]| ConsentOrder {
+        authorize_url: world.authorize_url(&app, &[]),
+        user_id: user.id.clone(),
+        decision: Decision::Allow,
+        declined_scopes: declined.iter().map(|scope| (*scope).to_owned()).collect(),
+    };
+    let all = world.install(&app, &user).await;
+    assert_eq!(
+        all["scope"],
+        "user:read:user meeting:read:meeting meeting:read:list_meetings"
+    );
+    let back = world.sim().consent(&order(&["meeting:read:meeting"])).unwrap();
+    let answer = world.redeem(&app, &query(&back, "code")).await.json;
+    assert_eq!(answer["scope"], "user:read:user meeting:read:list_meetings");
+    assert_eq!(
+        world.sim().grants()[0].scopes,
+        ["user:read:user", "meeting:read:list_meetings"]
+    );
+    // A refresh keeps what was granted, and the API holds every call against it.
+    let token = answer["refresh_token"].as_str().unwrap();
+    let answer = world.refresh(&app, token).await.json;
+    assert_eq!(answer["scope"], "user:read:user meeting:read:list_meetings");
+    let token = answer["access_token"].as_str().unwrap();
+    assert_eq!(world.get("v2/users/me", token).await.status, 200);
+    assert_eq!(world.get("v2/users/me/meetings", token).await.status, 200);
+    assert_eq!(world.get("v2/meetings/1", token).await.code(), 4711);
+    for wrong in ["user:read:user", "nonsense"] {
+        assert!(world.sim().consent(&order(&[wrong])).is_err(), "{wrong}");
+    }
 }
 
 #[actix_web::test]

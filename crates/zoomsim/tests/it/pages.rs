@@ -1,6 +1,6 @@
 //! The pages, as a browser without scripts uses them.
 
-use domicile_zoomsim::Usage;
+use domicile_zoomsim::{NewApp, Usage};
 use url::Url;
 
 use crate::support::{REDIRECT, World, query, world};
@@ -77,6 +77,53 @@ async fn the_consent_page_offers_users_and_sends_the_choice_back() {
     let decline = [fields.as_slice(), &[("decision", "decline")]].concat();
     let back = Url::parse(&submit(&world, "oauth/authorize", &decline).await).unwrap();
     assert_eq!(query(&back, "error"), "access_denied");
+}
+
+#[actix_web::test]
+async fn the_consent_page_lets_the_user_leave_optional_scopes_out() {
+    let world = world().await;
+    let new = NewApp {
+        redirect_uris: vec![REDIRECT.into()],
+        scopes: vec!["user:read:user".into()],
+        optional_scopes: vec!["meeting:read:meeting".into(), "meeting:read:list_meetings".into()],
+        ..NewApp::default()
+    };
+    let app = world.sim().create_app(new).await.unwrap();
+    let user = world.user();
+    let url = world.authorize_url(&app, &[]);
+    let page = text(
+        &world,
+        &url.to_string().replace(world.zoomsim.oauth_url().as_str(), ""),
+    )
+    .await;
+    assert_eq!(
+        page.matches(r#"type="checkbox" name="optional_scope""#).count(),
+        2
+    );
+    let fields = [
+        ("response_type", "code"),
+        ("client_id", app.client_id.as_str()),
+        ("redirect_uri", REDIRECT),
+        ("user_id", &user.id),
+        ("decision", "allow"),
+    ];
+    for (ticked, granted) in [
+        (vec![], "user:read:user"),
+        (
+            vec!["meeting:read:meeting"],
+            "user:read:user meeting:read:meeting",
+        ),
+        (
+            vec!["meeting:read:list_meetings", "meeting:read:meeting", "nonsense"],
+            "user:read:user meeting:read:meeting meeting:read:list_meetings",
+        ),
+    ] {
+        let boxes = ticked.into_iter().map(|scope| ("optional_scope", scope));
+        let form: Vec<_> = fields.into_iter().chain(boxes).collect();
+        let back = Url::parse(&submit(&world, "oauth/authorize", &form).await).unwrap();
+        let answer = world.redeem(&app, &query(&back, "code")).await;
+        assert_eq!(answer.json["scope"], granted);
+    }
 }
 
 #[actix_web::test]

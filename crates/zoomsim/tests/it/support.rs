@@ -237,6 +237,7 @@ impl World {
             authorize_url: self.authorize_url(app, more),
             user_id: user.id.clone(),
             decision: Decision::Allow,
+            declined_scopes: Vec::new(),
         };
         query(&self.sim().consent(&order).unwrap(), "code")
     }

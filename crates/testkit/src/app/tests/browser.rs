@@ -1,5 +1,6 @@
 //! A browser without a window: a cookie jar, forms, no redirects by itself.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use bytes::Bytes;
@@ -48,7 +49,7 @@ impl Page {
 pub(super) struct Browser {
     client: Client,
     base: Url,
-    cookie: Mutex<Option<String>>,
+    cookies: Mutex<BTreeMap<String, String>>,
 }
 
 impl Browser {
@@ -57,8 +58,13 @@ impl Browser {
         Self {
             client: egress.client("test", domicile_egress::testing::TIMEOUTS),
             base,
-            cookie: Mutex::new(None),
+            cookies: Mutex::default(),
         }
+    }
+
+    /// What it would send.
+    pub(super) fn cookies(&self) -> BTreeMap<String, String> {
+        self.cookies.lock().unwrap().clone()
     }
 
     pub(super) async fn get(&self, path: &str) -> Page {
@@ -98,15 +104,25 @@ impl Browser {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let cookie = self.cookie.lock().unwrap().clone();
-        if let Some(cookie) = cookie {
-            request = request.header(header::COOKIE, cookie);
+        let cookies = self.cookies();
+        if !cookies.is_empty() {
+            let pairs: Vec<_> = cookies
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            request = request.header(header::COOKIE, pairs.join("; "));
         }
         let answer = self.client.send(request.body(body).unwrap()).await.unwrap();
-        if let Some(set) = answer.headers().get(header::SET_COOKIE) {
+        for set in answer.headers().get_all(header::SET_COOKIE) {
             let set = set.to_str().unwrap();
             assert!(set.ends_with("; Path=/; HttpOnly; SameSite=Lax"), "{set}");
-            *self.cookie.lock().unwrap() = set.split_once(';').map(|(pair, _)| pair.to_owned());
+            let (name, value) = set.split_once(';').unwrap().0.split_once('=').unwrap();
+            let mut cookies = self.cookies.lock().unwrap();
+            if set.contains("Max-Age=0") {
+                cookies.remove(name);
+            } else {
+                cookies.insert(name.to_owned(), value.to_owned());
+            }
         }
         Page {
             status: answer.status(),

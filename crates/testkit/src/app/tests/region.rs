@@ -25,6 +25,10 @@ pub(super) const VIDEO: &str = "0197f000-0000-7000-8000-00000000000a";
 struct State {
     ticket_of: Option<String>,
     linked: Vec<String>,
+    /// What the links hold besides; a status of its own takes the place of `active`.
+    more: Value,
+    /// Another connection is in the way of the next one that does not replace it.
+    taken: bool,
     asked: Vec<(String, Value)>,
 }
 
@@ -76,6 +80,18 @@ impl Region {
         self.state.lock().unwrap().asked.clone()
     }
 
+    /// The subject has a link that looks like this.
+    pub(super) fn has_link(&self, subject: &str, more: Value) {
+        let mut state = self.state.lock().unwrap();
+        state.linked.push(subject.to_owned());
+        state.more = more;
+    }
+
+    /// Another connection is in the way.
+    pub(super) fn is_taken(&self) {
+        self.state.lock().unwrap().taken = true;
+    }
+
     /// From now on no App API answers.
     pub(super) async fn vanish(&self) {
         self.server.stop(false).await;
@@ -87,6 +103,8 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/v1/connect-sessions", web::post().to(begin))
         .route("/v1/connect-sessions/confirm", web::post().to(confirm))
         .route("/v1/links", web::get().to(links))
+        .route("/v1/links/{id}", web::get().to(link_by_id))
+        .route("/v1/links/{id}", web::delete().to(unlink))
         .route("/v1/recordings", web::get().to(recordings))
         .route("/v1/recordings/{id}", web::get().to(recording))
         .route("/v1/recordings/{id}/files/{file}/content", web::get().to(content));
@@ -103,6 +121,9 @@ async fn begin(request: HttpRequest, body: web::Json<Value>, state: Shared) -> H
     check_key(&request);
     let mut state = state.lock().unwrap();
     state.ticket_of = body["subject"].as_str().map(str::to_owned);
+    if body["replace"] == true {
+        state.taken = false;
+    }
     state.asked.push(("begin".to_owned(), body.into_inner()));
     HttpResponse::Created().json(json!({
         "id": "s1", "connect_url": CONNECT_URL, "expires_at": "2026-06-01T12:10:00Z",
@@ -122,15 +143,41 @@ async fn confirm(request: HttpRequest, body: web::Json<Value>, state: Shared) ->
         }));
     }
     state.ticket_of = None;
+    if state.taken {
+        return HttpResponse::Conflict().json(json!({
+            "type": "urn:domicile:problem:link_exists", "title": "There is another link already", "status": 409,
+        }));
+    }
     state.linked.push(subject.clone());
-    HttpResponse::Ok().json(link(&subject))
+    HttpResponse::Ok().json(link(&subject, &state.more))
 }
 
-fn link(subject: &str) -> Value {
-    json!({
+fn link(subject: &str, more: &Value) -> Value {
+    let mut link = json!({
         "id": "l1", "subject": subject, "status": "active", "scopes": [],
         "zoom": { "account_id": "za", "user_id": "zu" }, "created_at": "2026-06-01T12:00:00Z",
-    })
+    });
+    for (name, value) in more.as_object().into_iter().flatten() {
+        link[name] = value.clone();
+    }
+    link
+}
+
+async fn link_by_id(request: HttpRequest, path: web::Path<String>, state: Shared) -> HttpResponse {
+    check_key(&request);
+    let state = state.lock().unwrap();
+    match (path.as_str(), state.linked.first()) {
+        ("l1", Some(subject)) => HttpResponse::Ok().json(link(subject, &state.more)),
+        _ => HttpResponse::NotFound().json(json!({ "title": "Not found", "status": 404 })),
+    }
+}
+
+async fn unlink(request: HttpRequest, path: web::Path<String>, state: Shared) -> HttpResponse {
+    check_key(&request);
+    let mut state = state.lock().unwrap();
+    state.asked.push(("unlink".to_owned(), path.into_inner().into()));
+    state.linked.clear();
+    HttpResponse::NoContent().finish()
 }
 
 fn subject_of(request: &HttpRequest) -> String {
@@ -141,8 +188,9 @@ fn subject_of(request: &HttpRequest) -> String {
 async fn links(request: HttpRequest, state: Shared) -> HttpResponse {
     check_key(&request);
     let subject = subject_of(&request);
-    let linked = state.lock().unwrap().linked.contains(&subject);
-    let data: Vec<Value> = linked.then(|| link(&subject)).into_iter().collect();
+    let state = state.lock().unwrap();
+    let linked = state.linked.contains(&subject);
+    let data: Vec<Value> = linked.then(|| link(&subject, &state.more)).into_iter().collect();
     HttpResponse::Ok().json(json!({ "data": data, "next_cursor": null }))
 }
 
