@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod detector;
+pub mod grants;
 pub mod process;
 pub mod wire;
 pub mod world;

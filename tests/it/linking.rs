@@ -8,60 +8,6 @@ use crate::harness::browser::Browser;
 use crate::harness::eventually;
 use crate::harness::world::{ALICE, BOB, World, ticket_in};
 
-async fn links(world: &World) -> usize {
-    let list = world.api(Method::GET, "/v1/links", None).await.json();
-    list["data"].as_array().unwrap().len()
-}
-
-/// After an attack, the honest user still gets her link.
-async fn honest_user_still_links(world: &World) {
-    let user = world.zoom_user();
-    world.link(ALICE, &user).await;
-    assert_eq!(links(world).await, 1);
-}
-
-/// INV-6: Mallory sends Alice his own connect link; Alice consents with her Zoom user and lands in the app as herself.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_victim_who_finishes_an_attackers_session_is_not_linked_to_him() {
-    let world = World::start().await;
-    let (alice_at_zoom, mut alice) = (world.zoom_user(), Browser::new());
-    let mallorys = world.connect_url(BOB).await;
-    let ticket = world.ticket(&mut alice, &mallorys, &alice_at_zoom).await;
-    let answer = world.confirm(&ticket, ALICE).await;
-    assert_eq!(
-        (answer.status.as_u16(), answer.problem().as_str()),
-        (403, "subject_mismatch")
-    );
-    // Mallory, who learned the ticket, is too late: the code is destroyed.
-    let answer = world.confirm(&ticket, BOB).await;
-    assert!(answer.status.is_client_error(), "{}", answer.text());
-    assert_eq!(links(&world).await, 0);
-    assert!(
-        world.zoom.sim().grants().is_empty(),
-        "the code was never exchanged"
-    );
-    honest_user_still_links(&world).await;
-}
-
-/// Mallory consents himself and lures Alice's browser to the callback with his code and state.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_callback_in_another_browser_is_refused() {
-    let world = World::start().await;
-    let (mallory_at_zoom, mut mallory) = (world.zoom_user(), Browser::new());
-    let connect_url = world.connect_url(ALICE).await;
-    let callback = world
-        .decide(&mut mallory, &connect_url, &mallory_at_zoom, Decision::Allow)
-        .await;
-    let mut alice = Browser::new();
-    let page = alice.get(&callback).await;
-    assert_eq!(page.status, 403);
-    assert!(page.text().contains("another browser"));
-    // The state is spent, so the browser that started cannot use it either.
-    assert_eq!(mallory.get(&callback).await.status, 404);
-    assert_eq!(links(&world).await, 0);
-    honest_user_still_links(&world).await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn state_and_ticket_work_once() {
     let world = World::start().await;
@@ -80,7 +26,7 @@ async fn state_and_ticket_work_once() {
         410,
         "a finished connect link"
     );
-    assert_eq!(links(&world).await, 1);
+    assert_eq!(world.links().await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,7 +51,7 @@ async fn of_two_confirmations_or_callbacks_at_once_one_counts() {
     let mut statuses = [one.status.as_u16(), two.status.as_u16()];
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 410], "one ticket, one exchange");
-    assert_eq!(links(&world).await, 1);
+    assert_eq!(world.links().await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,71 +69,6 @@ async fn only_the_latest_start_counts_so_link_previews_do_no_harm() {
     assert_eq!(browser.get(&first).await.status, 404);
     let ticket = ticket_in(&browser.get(&second).await.location());
     assert_eq!(world.confirm(&ticket, ALICE).await.status, 200);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cookie_of_another_session_or_none_is_refused() {
-    let world = World::start().await;
-    let user = world.zoom_user();
-    for tamper in [Browser::forget_cookies as fn(&mut Browser), swap_cookie_values] {
-        let mut browser = Browser::new();
-        browser.get(&world.connect_url(BOB).await).await.location();
-        let connect_url = world.connect_url(ALICE).await;
-        let callback = world
-            .decide(&mut browser, &connect_url, &user, Decision::Allow)
-            .await;
-        tamper(&mut browser);
-        assert_eq!(browser.get(&callback).await.status, 403);
-    }
-    assert_eq!(links(&world).await, 0);
-    honest_user_still_links(&world).await;
-}
-
-fn swap_cookie_values(browser: &mut Browser) {
-    let cookies: Vec<_> = browser
-        .cookies()
-        .iter()
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
-    let [(one, its), (two, others)] = &cookies[..] else {
-        panic!("two sessions, two cookies: {}", cookies.len())
-    };
-    browser.plant(one, others);
-    browser.plant(two, its);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refused_consent_ends_in_a_page_with_the_way_back() {
-    let world = World::start().await;
-    let (user, mut browser) = (world.zoom_user(), Browser::new());
-    let connect_url = world.connect_url(ALICE).await;
-    let callback = world
-        .decide(&mut browser, &connect_url, &user, Decision::Decline)
-        .await;
-    let page = browser.get(&callback).await;
-    assert_eq!(page.status, 200);
-    assert!(
-        page.text().contains("Zoom was not connected")
-            && page.text().contains(world.app.start_url().as_str())
-    );
-    honest_user_still_links(&world).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_marketplace_add_without_state_exchanges_nothing_and_leads_to_the_app() {
-    let world = World::start().await;
-    let callback = world
-        .public_url
-        .join("/oauth/callback?code=from-the-marketplace")
-        .unwrap();
-    let page = Browser::new().get(&callback).await;
-    assert_eq!(page.status, 200);
-    assert!(page.text().contains(world.app.start_url().as_str()));
-    assert!(
-        !page.text().contains("from-the-marketplace"),
-        "a code is never echoed"
-    );
-    assert_eq!(links(&world).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,65 +120,7 @@ async fn the_same_pair_again_renews_the_same_link() {
     let user = world.zoom_user();
     let (first, second) = (world.link(ALICE, &user).await, world.link(ALICE, &user).await);
     assert_eq!(first["id"], second["id"]);
-    assert_eq!(links(&world).await, 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_user_whose_home_is_another_region_is_refused_before_anything_is_stored() {
-    let world = World::start().await;
-    let port = world.zoom.api_url().port().unwrap();
-    let american = NewUser {
-        api_url: Some(format!("http://api-us.localhost:{port}")),
-        ..NewUser::default()
-    };
-    let user = world.zoom.sim().create_user(american).unwrap();
-    let connect_url = world.connect_url(ALICE).await;
-    let ticket = world.ticket(&mut Browser::new(), &connect_url, &user).await;
-    let answer = world.confirm(&ticket, ALICE).await;
-    assert_eq!(
-        (answer.status.as_u16(), answer.problem().as_str()),
-        (403, "wrong_region")
-    );
-    assert!(answer.text().contains("us"));
-    assert_eq!(links(&world).await, 0);
-    honest_user_still_links(&world).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_home_on_a_host_that_is_not_allowed_is_refused_and_not_taken_for_the_default() {
-    let world = World::start().await;
-    let foreign = NewUser {
-        api_url: Some("https://api-us.zoom.example".to_owned()),
-        ..NewUser::default()
-    };
-    let user = world.zoom.sim().create_user(foreign).unwrap();
-    let connect_url = world.connect_url(ALICE).await;
-    let ticket = world.ticket(&mut Browser::new(), &connect_url, &user).await;
-    let answer = world.confirm(&ticket, ALICE).await;
-    assert_eq!(
-        (answer.status.as_u16(), answer.problem().as_str()),
-        (403, "wrong_region")
-    );
-    assert_eq!(links(&world).await, 0);
-    honest_user_still_links(&world).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_ticket_of_another_region_or_of_nobody_is_refused() {
-    let world = World::start().await;
-    for ticket in [
-        "us.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-        "",
-        "eu.",
-        "nonsense",
-    ] {
-        let answer = world.confirm(ticket, ALICE).await;
-        assert_eq!(
-            (answer.status.as_u16(), answer.problem().as_str()),
-            (400, "ticket_invalid"),
-            "{ticket}"
-        );
-    }
+    assert_eq!(world.links().await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -313,8 +136,8 @@ async fn zoom_failing_at_the_exchange_spends_the_code_and_the_user_can_begin_aga
         .unwrap();
     let answer = world.confirm(&ticket, ALICE).await;
     assert_eq!(answer.problem(), "zoom_rejected");
-    assert_eq!(links(&world).await, 0);
-    honest_user_still_links(&world).await;
+    assert_eq!(world.links().await, 0);
+    honest_user_still_world.links().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -389,7 +212,7 @@ async fn lists_are_read_page_by_page() {
 
 /// Lets the access token run out, so that the grant's job is due.
 async fn token_runs_out(world: &World) {
-    let sql = "UPDATE grants SET access_expires_at = '2000-01-01';
+    let sql = "UPDATE grants SET access_expires_at = '2000-01-01', refreshed_at = now() - interval '50 days';
                UPDATE jobs SET due_at = '2000-01-01' WHERE kind = 'grant.refresh'";
     world.db.client().await.batch_execute(sql).await.unwrap();
 }
@@ -446,31 +269,4 @@ async fn a_grant_that_zoom_ended_is_told_and_a_new_consent_recovers_the_same_lin
         (&link["id"], &json!("active"))
     );
     world.told("link.recovered").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_ran_out_is_refused_and_its_code_destroyed() {
-    let world = World::start().await;
-    let user = world.zoom_user();
-    let connect_url = world.connect_url(ALICE).await;
-    let ticket = world.ticket(&mut Browser::new(), &connect_url, &user).await;
-    let client = world.db.client().await;
-    let run_out = "UPDATE connect_sessions SET expires_at = '2000-01-01';
-                   UPDATE jobs SET due_at = '2000-01-01' WHERE kind = 'connect_session.expire'";
-    client.batch_execute(run_out).await.unwrap();
-    eventually("the expiry", async || {
-        let sql =
-            "SELECT count(*) FROM connect_sessions WHERE status = 'refused' AND refusal_reason = 'expired'
-                   AND code_sealed IS NULL AND pkce_verifier_sealed IS NULL";
-        (client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) == 1).then_some(())
-    })
-    .await;
-    let answer = world.confirm(&ticket, ALICE).await;
-    assert_eq!(
-        (answer.status.as_u16(), answer.problem().as_str()),
-        (410, "ticket_expired")
-    );
-    assert_eq!(Browser::new().get(&connect_url).await.status, 410);
-    assert_eq!(links(&world).await, 0);
-    honest_user_still_links(&world).await;
 }

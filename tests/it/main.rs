@@ -9,11 +9,19 @@
 
 mod harness;
 
+mod attacks;
 mod bad_input;
+mod conflicts;
 mod crash;
+mod grants;
+mod home;
+mod keys;
 mod linking;
 mod main_path;
 mod openapi;
 mod plans;
+mod refresh_storm;
 mod secrets;
 mod startup;
+mod unlink;
+mod zoom_calls;

@@ -5,7 +5,10 @@ mod document;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
-use domicile_kernel::state::{FileStatus, LinkStatus, RecordingStatus, TextState};
+use domicile_kernel::state::{
+    FileStatus, LinkStatus, ReauthorizationReason, RecordingStatus, RefusalReason, RevocationReason,
+    TextState,
+};
 use domicile_zoomsim::FileKind;
 use http::{Method, Request};
 use serde_json::{Value, json};
@@ -17,10 +20,22 @@ use crate::harness::world::{ALICE, API_KEY, BOB, World};
 const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Where resources of the app listener are configured, and by what the roof calls it.
-const ROUTES: [(&str, &str); 4] = [
+const ROUTES: [(&str, &str); 7] = [
     (
         "domicile_linking::routes::configure_app",
         include_str!("../../crates/linking/src/routes/app.rs"),
+    ),
+    (
+        "domicile_linking::routes::configure_admissions",
+        include_str!("../../crates/linking/src/routes/admissions.rs"),
+    ),
+    (
+        "domicile_linking::routes::configure_audit",
+        include_str!("../../crates/linking/src/routes/audit.rs"),
+    ),
+    (
+        "domicile_linking::routes::configure_zoom_calls",
+        include_str!("../../crates/linking/src/routes/zoom.rs"),
     ),
     (
         "domicile_recordings::routes::configure",
@@ -43,13 +58,16 @@ const ROOF: &str = include_str!("../../crates/domicile/src/routes.rs");
 fn configured(source: &str) -> BTreeSet<String> {
     let methods = ["get", "head", "post", "put", "patch", "delete"];
     let resources = source.split("web::resource(").skip(1).flat_map(|rest| {
-        let path = rest.split('"').nth(1).unwrap();
+        // What the router calls a tail is a parameter like any other here.
+        let path = rest.split('"').nth(1).unwrap().replace(":.*}", "}");
         // A resource ends where the next one begins or the function ends.
         let resource = rest.split("\n}").next().unwrap();
         let present = methods
             .into_iter()
             .filter(move |it| resource.contains(&format!("web::{it}()")));
-        present.map(move |method| format!("{} {path}", method.to_uppercase()))
+        present
+            .map(|method| format!("{} {path}", method.to_uppercase()))
+            .collect::<Vec<_>>()
     });
     resources.collect()
 }
@@ -93,6 +111,12 @@ fn the_document_describes_exactly_what_the_sources_configure() {
     assert_eq!(described, configured);
 }
 
+fn path_of_nobody(template: &str) -> String {
+    let path = template.replace("{id}", NOBODY).replace("{file_id}", NOBODY);
+    path.replace("{path}", "users/me")
+        .replace("{zoom_account_id}", "account")
+}
+
 async fn send(world: &World, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     let mut request = Request::builder()
         .method(method)
@@ -109,10 +133,7 @@ async fn every_described_request_is_answered_and_asks_for_a_key_and_no_other_is(
     let document = Document::read();
     let mut methods = BTreeMap::<&str, BTreeSet<String>>::new();
     for operation in document.operations() {
-        let path = operation
-            .place
-            .replace("{id}", NOBODY)
-            .replace("{file_id}", NOBODY);
+        let path = path_of_nobody(operation.place);
         let answer = send(&world, operation.method.clone(), &path, &[], "").await;
         document.assert_describes(&operation.method, operation.place, &answer);
         let expected = if operation.needs_key() { 401 } else { 200 };
@@ -123,7 +144,7 @@ async fn every_described_request_is_answered_and_asks_for_a_key_and_no_other_is(
             .insert(operation.method.to_string());
     }
     for (place, described) in methods {
-        let path = place.replace("{id}", NOBODY).replace("{file_id}", NOBODY);
+        let path = path_of_nobody(place);
         for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] {
             if described.contains(method) {
                 continue;
@@ -234,14 +255,18 @@ async fn what_the_region_answers_and_delivers_is_what_the_document_describes() {
         .stored_recording(&user, &[(FileKind::Chat, 900), (FileKind::Timeline, 400)])
         .await;
     recordings(&mut reader).await;
+    admissions_and_audit(&mut reader).await;
     events(&mut reader).await;
+    zoom_calls(&mut reader).await;
+    unlinking(&mut reader).await;
     reader.get("/v1/openapi.json", "/v1/openapi.json").await;
 
     let described = document.operations();
     let successes = described.iter().flat_map(|operation| {
         let statuses = operation.value["responses"].as_object().unwrap().keys();
         let successes = statuses
-            .map(|it| it.parse::<u16>().unwrap())
+            // What stands for a whole class, such as 2XX, is Zoom's.
+            .filter_map(|it| it.parse::<u16>().ok())
             .filter(|it| *it < 300);
         successes.map(|status| (operation.id().to_owned(), status))
     });
@@ -375,9 +400,18 @@ async fn events(reader: &mut Reader<'_>) {
         .iter()
         .map(domicile_testkit::app::ReceivedEvent::event_type)
         .collect();
-    assert_eq!(types, ["link.active", "recording.stored"]);
-    for (delivered, listed) in delivered.iter().zip(listed) {
+    let mut sorted = types.clone();
+    sorted.sort();
+    assert_eq!(
+        sorted,
+        ["link.active", "link.refused", "link.refused", "recording.stored"]
+    );
+    for delivered in &delivered {
         let (event, name) = (delivered.event(), delivered.event_type());
+        let listed = listed
+            .iter()
+            .find(|it| it["id"] == event["id"])
+            .expect("it is listed");
         let webhook = &webhooks[name.as_str()];
         let body = document.follow(&webhook.value["requestBody"]);
         document.assert_fits(&name, &body["content"]["application/json"]["schema"], &event);
@@ -398,6 +432,92 @@ async fn events(reader: &mut Reader<'_>) {
         let path = format!("/v1/events/{}", delivered.webhook_id);
         assert_eq!(reader.get("/v1/events/{id}", &path).await, event);
     }
+}
+
+/// The id of the only link.
+async fn only_link(reader: &mut Reader<'_>) -> String {
+    let links = reader.get("/v1/links", "/v1/links").await;
+    links["data"][0]["id"].as_str().unwrap().to_owned()
+}
+
+async fn zoom_calls(reader: &mut Reader<'_>) {
+    const ZOOM: &str = "/v1/links/{id}/zoom/{path}";
+    let link = only_link(reader).await;
+    for (method, link, path, status) in [
+        (Method::GET, link.as_str(), "users/me", 200),
+        (Method::GET, &link, "meetings/81234567890", 404),
+        (Method::GET, &link, "users/somebodyElse", 401),
+        (Method::GET, &link, "users/%2e%2e", 400),
+        (Method::GET, NOBODY, "users/me", 404),
+        (Method::HEAD, &link, "users/me", 403),
+        (Method::POST, &link, "users/me", 403),
+        (Method::PUT, &link, "users/me", 403),
+        (Method::PATCH, &link, "users/me", 403),
+        (Method::DELETE, &link, "users/me", 403),
+    ] {
+        let url = format!("/v1/links/{link}/zoom/{path}");
+        let answer = reader.send(method.clone(), (ZOOM, &url), &[], "").await;
+        assert_eq!(answer.status, status, "{method} {path}");
+    }
+    let limit = domicile_zoomsim::NewFault::once(
+        domicile_zoomsim::Target::Users,
+        domicile_zoomsim::FaultKind::RateLimited {
+            retry_after: domicile_zoomsim::RetryAfterForm::HttpDate,
+            seconds: 60,
+        },
+    );
+    reader.world.zoom.sim().order_fault(limit).unwrap();
+    let url = format!("/v1/links/{link}/zoom/users/me");
+    let answer = reader.send(Method::GET, (ZOOM, &url), &[], "").await;
+    assert_eq!(answer.status, 429);
+}
+
+async fn admissions_and_audit(reader: &mut Reader<'_>) {
+    const ACCOUNTS: &str = "/v1/admitted-accounts";
+    const ACCOUNT: &str = "/v1/admitted-accounts/{zoom_account_id}";
+    for (method, id, status) in [
+        (Method::PUT, "account", 200),
+        (Method::PUT, "%0a", 422),
+        (Method::DELETE, "another", 204),
+    ] {
+        let path = format!("{ACCOUNTS}/{id}");
+        let answer = reader.send(method, (ACCOUNT, &path), &[], "").await;
+        assert_eq!(answer.status, status);
+    }
+    let accounts = reader.get(ACCOUNTS, "/v1/admitted-accounts?limit=1").await;
+    assert_eq!(accounts["data"][0]["zoom_account_id"], "account");
+    reader
+        .problem(ACCOUNTS, "/v1/admitted-accounts?limit=0", "validation_failed")
+        .await;
+    let audit = "/v1/audit-entries";
+    let first = reader
+        .get(audit, &format!("{audit}?subject={ALICE}&limit=2"))
+        .await;
+    let cursor = first["next_cursor"].as_str().expect("a second page");
+    let second = reader
+        .get(audit, &format!("{audit}?subject={ALICE}&cursor={cursor}"))
+        .await;
+    assert_ne!(first["data"][0]["id"], second["data"][0]["id"]);
+    reader
+        .problem(audit, &format!("{audit}?subject=1001"), "validation_failed")
+        .await;
+}
+
+async fn unlinking(reader: &mut Reader<'_>) {
+    const LINK: &str = "/v1/links/{id}";
+    let link = only_link(reader).await;
+    for (id, status) in [(link.as_str(), 204), (&link, 204), (NOBODY, 404)] {
+        let path = format!("/v1/links/{id}");
+        let answer = reader.send(Method::DELETE, (LINK, &path), &[], "").await;
+        assert_eq!(answer.status, status);
+    }
+    let told = reader.world.told("link.revoked").await;
+    let event = told.last().unwrap().event();
+    let webhooks = reader.document.webhooks();
+    let webhook = webhooks.iter().find(|it| it.place == "link.revoked").unwrap();
+    let body = reader.document.follow(&webhook.value["requestBody"]);
+    let schema = &body["content"]["application/json"]["schema"];
+    reader.document.assert_fits("link.revoked", schema, &event);
 }
 
 #[test]
@@ -422,7 +542,9 @@ fn the_documents_problems_are_the_table() {
     for operation in document.operations() {
         for (status, response) in operation.value["responses"].as_object().unwrap() {
             let response = document.follow(response);
-            let status: u16 = status.parse().unwrap();
+            let Ok(status) = status.parse::<u16>() else {
+                continue;
+            };
             let name = format!("{} {status}", operation.name());
             let problems = Document::problems(response);
             assert_eq!(problems.is_empty(), status < 400, "{name}");
@@ -446,6 +568,9 @@ fn the_documents_states_are_the_houses() {
     let schemas = &document.root["components"]["schemas"];
     for (name, states) in [
         ("LinkStatus", spellings::<LinkStatus>()),
+        ("RefusalReason", spellings::<RefusalReason>()),
+        ("ReauthorizationReason", spellings::<ReauthorizationReason>()),
+        ("RevocationReason", spellings::<RevocationReason>()),
         ("RecordingStatus", spellings::<RecordingStatus>()),
         ("FileStatus", spellings::<FileStatus>()),
     ] {
@@ -453,10 +578,12 @@ fn the_documents_states_are_the_houses() {
         let description = schemas[name]["description"].as_str().unwrap();
         assert!(description.ends_with("Further values may come."), "{name}");
     }
-    let typed = ["RecordingEvent", "LinkEvent"].into_iter().flat_map(|name| {
-        let types = &schemas[name]["allOf"][1]["properties"]["type"]["enum"];
-        types.as_array().unwrap().iter().map(|it| it.as_str().unwrap())
-    });
+    let typed = ["RecordingEvent", "LinkEvent", "RefusalEvent"]
+        .into_iter()
+        .flat_map(|name| {
+            let types = &schemas[name]["allOf"][1]["properties"]["type"]["enum"];
+            types.as_array().unwrap().iter().map(|it| it.as_str().unwrap())
+        });
     let webhooks = document.webhooks();
     let delivered: BTreeSet<_> = webhooks.iter().map(|it| it.place).collect();
     assert_eq!(delivered, typed.collect());

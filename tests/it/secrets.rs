@@ -1,6 +1,7 @@
 //! INV-3: the real binary goes through a whole story with everything that may fail in it, at its most talkative, and no
 //! secret comes out where it does not belong.
 
+mod calls;
 mod linking;
 mod recording;
 mod story;
@@ -29,6 +30,7 @@ async fn no_secret_comes_out_where_it_does_not_belong() {
     story.world.app.fail_next(2);
     story.linking(&user).await;
     story.recording(&user).await;
+    story.zoom_calls().await;
     story.refreshes().await;
     for path in ["/metrics", "/readyz", "/livez"] {
         let request = Request::get(story.ops(path)).body(Bytes::new()).unwrap();
@@ -37,6 +39,7 @@ async fn no_secret_comes_out_where_it_does_not_belong() {
     }
     story.get("/v1/links", &[]).await;
     story.get("/v1/events", &[("body", "topic")]).await;
+    story.unlinking().await;
     story.process.signal(Signal::SIGTERM);
     assert!(story.process.ended().await.success());
     story.overheard();

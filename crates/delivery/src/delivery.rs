@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use domicile_egress::{Client, Egress, Timeouts, retry_after};
-use domicile_kernel::{EventId, Ids, Subject, Timestamp};
+use domicile_kernel::{EventId, Ids, MailboxId, Subject, Timestamp};
 use domicile_leases::{Handler, NewJob, enqueue};
 use domicile_store::{Conn, Db, NewEvent, Outbox, StoreError};
 use domicile_vault::{Place, Vault, VaultError};
@@ -123,6 +123,28 @@ impl Delivery {
         match event {
             Some(event) => self.readable(&event).await,
             None => Ok(None),
+        }
+    }
+
+    /// Erases what was told, or was still to be told, of a link before it ended: all of its mailbox that comes before the
+    /// latest event of this type, which is kept and delivered.
+    pub async fn erase_before(
+        &self,
+        mailbox: MailboxId,
+        subject: &Subject,
+        last_type: &'static str,
+    ) -> Result<(), StoreError> {
+        loop {
+            let erased = self
+                .inner
+                .db
+                .run_tx("erase_events", async |conn: &mut Conn| {
+                    store::erase_before(conn, mailbox, subject, last_type).await
+                })
+                .await?;
+            if erased < store::ERASED_AT_ONCE {
+                return Ok(());
+            }
         }
     }
 

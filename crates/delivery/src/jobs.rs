@@ -72,8 +72,9 @@ impl Mailboxes {
                     } else {
                         lease.finish(conn, now).await?
                     };
-                    store::record_attempt(conn, event.id, &posted.attempt).await?;
-                    store::mark_delivered(conn, event.id, now).await?;
+                    if store::record_attempt(conn, event.id, &posted.attempt).await? {
+                        store::mark_delivered(conn, event.id, now).await?;
+                    }
                     Ok(finished)
                 },
             )

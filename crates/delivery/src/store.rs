@@ -7,7 +7,7 @@
 //! - one that names a sequence below the writer's own, shared: whoever lists all mailboxes stops before the lowest one that
 //!   is held, so nothing appears later behind a cursor that was given out.
 
-use diesel::dsl::{count_star, exists, min, select, sql};
+use diesel::dsl::{count_star, exists, max, min, select, sql};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Nullable};
 use diesel_async::RunQueryDsl;
@@ -215,17 +215,21 @@ pub(crate) struct Attempt {
     pub(crate) answer: Result<u16, &'static str>,
 }
 
-/// Writes an attempt down and counts it.
+/// Writes an attempt down and counts it; false if the event was erased meanwhile.
 pub(crate) async fn record_attempt(
     conn: &mut Conn,
     id: EventId,
     attempt: &Attempt,
-) -> Result<(), StoreError> {
-    let number: i32 = diesel::update(events::table.filter(events::id.eq(id.as_uuid())))
+) -> Result<bool, StoreError> {
+    let number: Option<i32> = diesel::update(events::table.filter(events::id.eq(id.as_uuid())))
         .set(events::attempts.eq(events::attempts + 1))
         .returning(events::attempts)
         .get_result(conn)
-        .await?;
+        .await
+        .optional()?;
+    let Some(number) = number else {
+        return Ok(false);
+    };
     let status_code = attempt.answer.ok().and_then(|status| i16::try_from(status).ok());
     diesel::insert_into(delivery_attempts::table)
         .values((
@@ -238,7 +242,7 @@ pub(crate) async fn record_attempt(
         ))
         .execute(conn)
         .await?;
-    Ok(())
+    Ok(true)
 }
 
 /// Marks an event as delivered; it is an error if it was before.
@@ -252,6 +256,42 @@ pub(crate) async fn mark_delivered(conn: &mut Conn, id: EventId, now: Timestamp)
     .execute(conn)
     .await?;
     one_row("mark an event as delivered", rows)
+}
+
+/// So many events are erased in one transaction.
+pub(crate) const ERASED_AT_ONCE: usize = 500;
+
+/// Deletes up to [`ERASED_AT_ONCE`] events of a mailbox that come before its latest one of this type, and says how many.
+pub(crate) async fn erase_before(
+    conn: &mut Conn,
+    mailbox: MailboxId,
+    subject: &Subject,
+    last_type: &str,
+) -> Result<usize, StoreError> {
+    // By the subject, for which there is an index.
+    let of_mailbox = || {
+        events::table
+            .filter(events::subject.eq(subject.as_str()))
+            .filter(events::mailbox.eq(mailbox.as_uuid()))
+    };
+    let last: Option<i64> = of_mailbox()
+        .filter(events::type_.eq(last_type))
+        .select(max(events::sequence))
+        .first(conn)
+        .await?;
+    let Some(last) = last else {
+        return Ok(0);
+    };
+    let limit = i64::try_from(ERASED_AT_ONCE).unwrap_or(i64::MAX);
+    let before: Vec<Uuid> = of_mailbox()
+        .filter(events::sequence.lt(last))
+        .select(events::id)
+        .limit(limit)
+        .load(conn)
+        .await?;
+    Ok(diesel::delete(events::table.filter(events::id.eq_any(before)))
+        .execute(conn)
+        .await?)
 }
 
 /// How many events are not delivered, and when the oldest of them became true.

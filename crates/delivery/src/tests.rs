@@ -2,6 +2,7 @@
 
 mod app;
 mod delivering;
+mod erasing;
 mod listing;
 mod writing;
 

@@ -1,5 +1,8 @@
 //! The command line.
 
+mod admission;
+mod keys;
+
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -28,7 +31,7 @@ struct Cli {
     command: Command,
 }
 
-#[derive(Subcommand, Clone, Copy)]
+#[derive(Subcommand, Clone)]
 enum Command {
     /// Bring the database to this version's schema; run it before a new version starts
     Migrate,
@@ -38,6 +41,16 @@ enum Command {
     Work,
     /// Serve and work in one process
     Run,
+    /// Say which Zoom accounts may link, where DOMICILE_REGION_ADMISSION is `accounts`
+    Admission {
+        #[command(subcommand)]
+        command: admission::Command,
+    },
+    /// Look after the region's key-encryption keys
+    Keys {
+        #[command(subcommand)]
+        command: keys::KeysCommand,
+    },
     /// Look at the configuration without starting anything
     Config {
         #[command(subcommand)]
@@ -53,7 +66,8 @@ enum ConfigCommand {
     Settings,
 }
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+/// What a command ends with when it fails, to be told on standard error.
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Runs the command of this process's arguments.
 pub fn main() -> ExitCode {
@@ -66,6 +80,8 @@ pub fn main() -> ExitCode {
         Command::Config {
             command: ConfigCommand::Check,
         } => check(&environment),
+        Command::Admission { command } => in_runtime(admission::run(environment, command)),
+        Command::Keys { command } => in_runtime(keys::run(environment, command)),
         Command::Migrate => in_runtime(migrate(environment)),
         Command::Serve => in_runtime(start(environment, Role::Serve)),
         Command::Work => in_runtime(start(environment, Role::Work)),

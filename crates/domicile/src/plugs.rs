@@ -1,13 +1,18 @@
 //! Where rooms meet that never import each other: each plug lends one room's service to another's port.
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use domicile_delivery::Delivery;
 use domicile_intake::{EventHandler, Intake, LinkRouter, RoutedEvent, RoutedLink};
 use domicile_kernel::{Ids, InboxId, LinkId, Secret, ZoomAccountId, ZoomUserId};
 use domicile_leases::JobError;
-use domicile_linking::Linking;
-use domicile_recordings::{AccessTokens, InboxBodies};
+use domicile_linking::{EndedLink, Erasure, LinkEraser, Linking, LinkingError};
+use domicile_objects::AwsSigner;
+use domicile_recordings::{AccessTokens, Erased, InboxBodies, RecordingsEraser};
 use domicile_store::{Conn, StoreError};
+use domicile_vault::RequestSigner;
 use domicile_zoom::host::ApiBase;
+use http::Request;
 
 /// Intake asks linking whose an event is.
 pub struct LinksRouter;
@@ -65,9 +70,52 @@ pub struct LinkTokens(pub Linking);
 #[async_trait]
 impl AccessTokens for LinkTokens {
     async fn access_token(&self, link: LinkId) -> Result<(Secret<String>, ApiBase), JobError> {
+        let token = self.0.access_token(link).await.map_err(|error| match error {
+            // The user may authorize again at any time, so the job waits as long as it may.
+            error @ LinkingError::NeedsReauthorization(_) => JobError::retry("needs_reauthorization", error),
+            error => JobError::new("access_token", error.fate(), error),
+        })?;
+        Ok((token.token, token.base))
+    }
+}
+
+/// Linking has recordings erase what they keep of a link.
+pub struct ErasedRecordings(pub RecordingsEraser);
+
+#[async_trait]
+impl LinkEraser for ErasedRecordings {
+    async fn erase(&self, link: &EndedLink) -> Result<Erasure, JobError> {
+        Ok(match self.0.erase(link.id, link.ended_at).await? {
+            Erased::All => Erasure::Done,
+            Erased::AllBut { until } => Erasure::NotBefore(until),
+        })
+    }
+}
+
+/// Linking has delivery erase what the app was told of a link before it ended.
+pub struct ErasedEvents(pub Delivery);
+
+#[async_trait]
+impl LinkEraser for ErasedEvents {
+    async fn erase(&self, link: &EndedLink) -> Result<Erasure, JobError> {
         self.0
-            .access_token(link)
-            .await
-            .map_err(|error| JobError::new("access_token", error.fate(), error))
+            .erase_before(link.id.into(), &link.subject, "link.revoked")
+            .await?;
+        Ok(Erasure::Done)
+    }
+}
+
+/// The vault calls AWS KMS with the credentials of the object storage.
+pub struct AwsRequests(pub AwsSigner);
+
+#[async_trait]
+impl RequestSigner for AwsRequests {
+    async fn sign(
+        &self,
+        service: &str,
+        region: &str,
+        request: Request<Bytes>,
+    ) -> Result<Request<Bytes>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.0.sign(service, region, request).await?)
     }
 }

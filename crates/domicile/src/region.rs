@@ -9,17 +9,19 @@ use domicile_intake::{Dispatcher, Intake, IntakeSettings};
 use domicile_kernel::Ids;
 use domicile_leases::{Workers, WorkersBuilder};
 use domicile_linking::identity::JWKS_TIMEOUTS;
-use domicile_linking::{Identity, IdentitySettings, Linking, LinkingParts, LinkingSettings};
-use domicile_objects::{ObjectStorage, ObjectsError};
-use domicile_recordings::Library;
+use domicile_linking::{Identity, IdentitySettings, LinkEraser, Linking, LinkingParts, LinkingSettings};
+use domicile_objects::{AwsSigner, ObjectStorage, ObjectsError};
+use domicile_recordings::{Library, RecordingsEraser};
 use domicile_store::{Db, SchemaError, StoreError, check_schema};
-use domicile_vault::Vault;
+use domicile_vault::{AwsKms, CheckError, InvalidVaultKeys, KMS_TIMEOUTS, RegionKeys, Vault};
 use domicile_zoom::api::ZoomApi;
 use domicile_zoom::oauth::{InvalidOAuthUrl, ZoomOAuth};
 use thiserror::Error;
 use url::Url;
 
-use crate::plugs::{KeptBodies, LinkTokens, LinksRouter, RecordingEvents};
+use crate::plugs::{
+    AwsRequests, ErasedEvents, ErasedRecordings, KeptBodies, LinkTokens, LinksRouter, RecordingEvents,
+};
 use crate::settings::{DRAIN_TIMEOUT, Settings};
 
 /// Why a region could not be built.
@@ -31,6 +33,15 @@ pub enum RegionError {
     /// The object storage could not be opened.
     #[error("the object storage cannot be opened")]
     Objects(#[from] ObjectsError),
+    /// The region keys cannot be used.
+    #[error("DOMICILE_VAULT_KEYS cannot be used")]
+    VaultKeys(#[from] InvalidVaultKeys),
+    /// AWS's settings do not lead to its key service.
+    #[error("AWS KMS cannot be called")]
+    Kms(#[source] ObjectsError),
+    /// The region keys do not fit the data keys in the database.
+    #[error(transparent)]
+    Vault(#[from] CheckError),
     /// Zoom's OAuth URL is no base.
     #[error(transparent)]
     OAuth(#[from] InvalidOAuthUrl),
@@ -57,6 +68,8 @@ pub struct Region {
     pub ids: Ids,
     /// The region's database.
     pub db: Db,
+    /// Seals and opens personal data.
+    pub vault: Vault,
     /// Takes in what Zoom sends.
     pub intake: Intake,
     /// Links and their grants.
@@ -85,10 +98,10 @@ const TRANSFER: Timeouts = Timeouts {
 impl Region {
     /// Wires the rooms. Nothing is called and no connection opened yet.
     pub fn build(mut settings: Settings, ids: Ids) -> Result<Self, RegionError> {
-        let egress = Egress::new(Arc::new(fence(&settings)?), Arc::new(SystemResolver))?;
+        let egress = egress(&settings)?;
         let db = Db::new(settings.database.clone())?;
         let clock = Arc::clone(ids.clock());
-        let vault = Vault::new(db.clone(), ids.clone(), settings.vault_keys.clone());
+        let vault = Vault::new(db.clone(), ids.clone(), region_keys(&settings, &egress)?);
         let zoom_hosts = Arc::new(settings.zoom.hosts.clone());
         let zoom_client = egress.client("zoom_api", CALL).for_foreign_urls();
         let api = ZoomApi::new(zoom_client, zoom_hosts, Arc::clone(&clock));
@@ -141,7 +154,7 @@ impl Region {
         let fetching = domicile_recordings::Parts {
             db: db.clone(),
             ids: ids.clone(),
-            vault,
+            vault: vault.clone(),
             storage,
             outbox: Arc::new(delivery.clone()),
             bodies: Arc::new(KeptBodies(intake.clone())),
@@ -153,6 +166,7 @@ impl Region {
             settings: Arc::new(settings),
             ids,
             db,
+            vault,
             intake,
             linking,
             library,
@@ -161,14 +175,15 @@ impl Region {
         })
     }
 
-    /// Refuses a database whose schema this version does not know.
+    /// Refuses a database whose schema this version does not know, or whose data keys these region keys do not open.
     pub async fn check(&self) -> Result<(), RegionError> {
-        Ok(check_schema(&self.db).await?)
+        check_schema(&self.db).await?;
+        Ok(self.vault.check().await?)
     }
 
     /// The job engine with every kind of job: the one list.
     pub fn workers(&self) -> Workers {
-        let handlers = domicile_linking::jobs::handlers(&self.linking)
+        let handlers = domicile_linking::jobs::handlers(&self.linking, self.erasers())
             .into_iter()
             .chain(domicile_recordings::handlers(self.fetching.clone()))
             .chain(self.delivery.handler());
@@ -181,6 +196,16 @@ impl Region {
             .build()
     }
 
+    /// Every room that keeps something of links: the one list.
+    fn erasers(&self) -> Vec<Arc<dyn LinkEraser>> {
+        let recordings =
+            RecordingsEraser::new(self.db.clone(), self.ids.clone(), self.fetching.storage.clone());
+        vec![
+            Arc::new(ErasedRecordings(recordings)),
+            Arc::new(ErasedEvents(self.delivery.clone())),
+        ]
+    }
+
     /// The inbox's dispatcher with every handler of events: the one list.
     pub fn dispatcher(&self) -> Dispatcher {
         Dispatcher::builder(self.db.clone(), self.ids.clone(), Arc::new(LinksRouter))
@@ -191,6 +216,33 @@ impl Region {
     }
 }
 
+/// The vault alone, over a database whose schema this version knows: for the commands about its keys.
+pub async fn vault(settings: &Settings, ids: Ids) -> Result<Vault, RegionError> {
+    let keys = region_keys(settings, &egress(settings)?)?;
+    let db = Db::new(settings.database.clone())?;
+    check_schema(&db).await?;
+    Ok(Vault::new(db, ids, keys))
+}
+
+/// The ring of region keys, with a way to AWS KMS where one of them lies there.
+fn region_keys(settings: &Settings, egress: &Egress) -> Result<RegionKeys, RegionError> {
+    let kms = if settings.vault.uses_kms() {
+        let signer = AwsSigner::open(&settings.objects.s3, egress.client("aws_sts", CALL));
+        Some(AwsKms {
+            client: egress.client("aws_kms", KMS_TIMEOUTS),
+            signer: Arc::new(AwsRequests(signer.map_err(RegionError::Kms)?)),
+            endpoint: settings.vault.kms_endpoint.clone(),
+        })
+    } else {
+        None
+    };
+    Ok(settings.vault.keys.connect(kms.as_ref())?)
+}
+
+fn egress(settings: &Settings) -> Result<Egress, RegionError> {
+    Ok(Egress::new(Arc::new(fence(settings)?), Arc::new(SystemResolver))?)
+}
+
 fn linking_settings(settings: &Settings) -> LinkingSettings {
     LinkingSettings {
         region_id: settings.region.id.clone(),
@@ -198,6 +250,10 @@ fn linking_settings(settings: &Settings) -> LinkingSettings {
         start_url: settings.app.start_url.clone(),
         return_urls: settings.app.return_urls.clone(),
         clusters: settings.region.zoom_clusters.clone(),
+        unknown_cluster: settings.region.unknown_cluster,
+        admission: settings.region.admission,
+        directory: settings.region.directory.clone(),
+        zoom_calls: settings.zoom.calls.clone(),
     }
 }
 
@@ -205,6 +261,7 @@ fn linking_settings(settings: &Settings) -> LinkingSettings {
 fn fence(settings: &Settings) -> Result<Fence, RegionError> {
     let mut fence = Fence::builder()
         .setting("DOMICILE_ZOOM_HOSTS", "Zoom's API and downloads")
+        .setting("DOMICILE_VAULT_KEYS", "AWS KMS")
         .setting("DOMICILE_OBJECTS_URL", "the object storage")
         .setting("DOMICILE_APP_EVENTS_URL", "the app's events")
         .setting("DOMICILE_APP_JWT_JWKS_URL", "the app's keys")
@@ -224,6 +281,13 @@ fn fence(settings: &Settings) -> Result<Fence, RegionError> {
         );
     for rule in ObjectStorage::egress_rules(&settings.objects.url, &settings.objects.s3)? {
         fence = fence.allow("DOMICILE_OBJECTS_URL", rule.internal());
+    }
+    if settings.vault.uses_kms() {
+        let endpoint = settings.vault.kms_endpoint.as_ref();
+        let kms = settings.vault.keys.egress_rules(endpoint)?;
+        let tokens = AwsSigner::egress_rules(&settings.objects.s3).map_err(RegionError::Kms)?;
+        let rules = kms.into_iter().chain(tokens).map(HostRule::internal);
+        fence = fence.allow_all("DOMICILE_VAULT_KEYS", rules);
     }
     if let Some(events) = &settings.app.events {
         fence = fence.allow(

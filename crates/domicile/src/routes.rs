@@ -63,6 +63,9 @@ pub fn app(config: &mut ServiceConfig, region: &Region) {
         .app_data(web::Data::new(region.delivery.clone()))
         .configure(extract::configure)
         .configure(domicile_linking::routes::configure_app)
+        .configure(domicile_linking::routes::configure_admissions)
+        .configure(domicile_linking::routes::configure_audit)
+        .configure(domicile_linking::routes::configure_zoom_calls)
         .configure(domicile_recordings::routes::configure)
         .configure(domicile_delivery::routes::configure)
         .configure(openapi::configure);

@@ -151,13 +151,18 @@ pub async fn run(
         tasks.spawn(public);
         tasks.spawn(app);
     }
+    let linking = region.linking.clone();
     let work_stop = stop.child_token();
     let mut work = JoinSet::new();
     if role.works() {
         let (workers, dispatcher) = (region.workers(), region.dispatcher());
         let (delivery, for_delivery) = (region.delivery.clone(), work_stop.clone());
+        let (for_sampling, for_linking) = (linking.clone(), work_stop.clone());
         let (for_workers, for_dispatcher) = (work_stop.clone(), work_stop.clone());
         work.spawn(async move { delivery.sample(for_delivery).await });
+        work.spawn(async move { for_sampling.sample(for_linking).await });
+        let (vault, for_vault) = (region.vault.clone(), work_stop.clone());
+        work.spawn(async move { vault.sample(for_vault).await });
         work.spawn(async move { workers.run(for_workers).await });
         work.spawn(async move { dispatcher.run(for_dispatcher).await });
     }
@@ -171,6 +176,7 @@ pub async fn run(
         handle.stop(true).await;
     }
     work.join_all().await;
+    linking.finish_refreshes(DRAIN_TIMEOUT).await;
     ops.stop(true).await;
     while tasks.join_next().await.is_some() {}
     match ended {

@@ -10,10 +10,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use domicile_kernel::{RegionId, Secret};
-use domicile_linking::{IdentitySettings, ReturnUrls};
+use domicile_linking::{Admission, IdentitySettings, ReturnUrls, UnknownCluster};
+use domicile_region::Directory;
 use domicile_store::DbSettings;
-use domicile_vault::RegionKeys;
+use domicile_vault::RegionKeySettings;
 use domicile_web::extract::AppKeys;
+use domicile_zoom::api::passthrough::CallRules;
 use domicile_zoom::host::{ApiBase, ZoomHosts};
 use domicile_zoom::signature::WebhookSecrets;
 use url::Url;
@@ -33,7 +35,7 @@ pub struct Settings {
     /// The region's Marketplace app and Zoom's addresses.
     pub zoom: ZoomSettings,
     /// The region's key-encryption keys.
-    pub vault_keys: RegionKeys,
+    pub vault: VaultSettings,
     /// The region's object storage.
     pub objects: ObjectsSettings,
     /// The application that is served.
@@ -54,6 +56,12 @@ pub struct RegionSettings {
     pub name: String,
     /// Zoom home clusters whose users may link here.
     pub zoom_clusters: Vec<String>,
+    /// What to do with users whose home cluster Zoom does not name.
+    pub unknown_cluster: UnknownCluster,
+    /// Which Zoom accounts may link here.
+    pub admission: Admission,
+    /// All regions; empty where there is no directory.
+    pub directory: Directory,
 }
 
 /// `DOMICILE_HTTP_*`
@@ -82,6 +90,23 @@ pub struct ZoomSettings {
     pub api_base: ApiBase,
     /// Hosts that downloads and `api_url` may use.
     pub hosts: ZoomHosts,
+    /// The calls of the API that the app may make through a link.
+    pub calls: CallRules,
+}
+
+/// `DOMICILE_VAULT_*` and AWS's own variables for its key service.
+pub struct VaultSettings {
+    /// The keys, the first of which seals.
+    pub keys: RegionKeySettings,
+    /// The server that is called instead of AWS KMS.
+    pub kms_endpoint: Option<Url>,
+}
+
+impl VaultSettings {
+    /// Whether one of the keys lies at AWS KMS.
+    pub fn uses_kms(&self) -> bool {
+        self.keys.kms_keys().next().is_some()
+    }
 }
 
 /// `DOMICILE_OBJECTS_*` and S3's own variables.

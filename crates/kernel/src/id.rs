@@ -74,7 +74,7 @@ ids! {
     EventId
     /// A unit of background work.
     JobId
-    /// The fencing token of one lease of one job.
+    /// The fencing token of one lease, of a job or of a grant.
     LeaseToken
     /// One worker process; random at each start, never a host name.
     WorkerId

@@ -4,6 +4,7 @@
 
 mod connect_session;
 mod file;
+mod grant;
 mod job;
 mod link;
 
@@ -13,8 +14,9 @@ use thiserror::Error;
 
 pub use connect_session::{ConnectSessionStatus, RefusalReason};
 pub use file::{FileStatus, RecordingStatus};
+pub use grant::{GrantState, ReauthorizationReason};
 pub use job::JobStatus;
-pub use link::LinkStatus;
+pub use link::{LinkStatus, RevocationReason};
 
 /// A state with one fixed spelling.
 pub trait TextState: Copy + Sized + 'static {
@@ -99,6 +101,9 @@ mod tests {
         spelling_round_trips::<ConnectSessionStatus>();
         spelling_round_trips::<RefusalReason>();
         spelling_round_trips::<LinkStatus>();
+        spelling_round_trips::<RevocationReason>();
+        spelling_round_trips::<GrantState>();
+        spelling_round_trips::<ReauthorizationReason>();
         spelling_round_trips::<RecordingStatus>();
         spelling_round_trips::<FileStatus>();
         spelling_round_trips::<JobStatus>();

@@ -13,5 +13,5 @@ pub use backoff::Backoff;
 pub use error::{JobError, LeaseError};
 pub use handler::{Handler, JobKind, Policy};
 pub use lease::{Finished, Lease};
-pub use store::{KindStatistics, NOTIFY_CHANNEL, NewJob, enqueue, redrive, statistics};
+pub use store::{KindStatistics, NOTIFY_CHANNEL, NewJob, cancel, enqueue, redrive, statistics};
 pub use workers::{Workers, WorkersBuilder};

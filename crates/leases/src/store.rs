@@ -329,6 +329,19 @@ fn kept(rows: usize) -> Result<(), LeaseError> {
     if rows == 1 { Ok(()) } else { Err(LeaseError::Lost) }
 }
 
+/// Takes a job away, whatever its state, in the caller's transaction, and says whether there was one. Who holds its lease has
+/// lost it: the attempt cannot finish, and ends with its next heartbeat.
+pub async fn cancel(conn: &mut Conn, kind: JobKind, key: &str) -> Result<bool, StoreError> {
+    let rows = diesel::delete(
+        jobs::table
+            .filter(jobs::kind.eq(kind.0))
+            .filter(jobs::key.eq(key)),
+    )
+    .execute(conn)
+    .await?;
+    Ok(rows > 0)
+}
+
 /// Starts quarantined jobs of a kind afresh, all of them or the one with this key, and returns how many.
 pub async fn redrive(
     conn: &mut Conn,

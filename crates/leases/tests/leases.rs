@@ -15,8 +15,8 @@ use async_trait::async_trait;
 use domicile_kernel::state::JobStatus;
 use domicile_kernel::{Fate, Ids};
 use domicile_leases::{
-    Backoff, Finished, Handler, JobError, JobKind, Lease, LeaseError, NewJob, Policy, Workers, enqueue,
-    redrive, statistics,
+    Backoff, Finished, Handler, JobError, JobKind, Lease, LeaseError, NewJob, Policy, Workers, cancel,
+    enqueue, redrive, statistics,
 };
 use domicile_store::{Conn, Db, StoreError};
 use domicile_testkit::clock::{SeededRng, TestClock, ids};
@@ -280,6 +280,33 @@ async fn a_worker_that_lost_its_lease_can_do_nothing_to_the_job() {
     slow_run.await.unwrap().unwrap();
     assert_eq!(bench.jobs().await, [("a".to_owned(), "leased".to_owned(), 2)]);
     other_run.abort();
+}
+
+#[tokio::test]
+async fn a_job_that_is_cancelled_is_gone_also_for_the_worker_that_runs_it() {
+    let bench = Bench::new().await;
+    let (running, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (_, workers) = bench.worker(Plan::Wait {
+        running: Arc::clone(&running),
+        go: Arc::clone(&go),
+    });
+    bench.ask("a", Duration::ZERO).await;
+    bench.ask("b", Duration::from_secs(60)).await;
+    let run = tokio::spawn(async move { workers.run_due().await });
+    running.notified().await;
+    for (key, there) in [("a", true), ("a", false), ("b", true)] {
+        let cancelled = bench
+            .test
+            .db()
+            .run_tx("cancel", async |conn: &mut Conn| cancel(conn, KIND, key).await)
+            .await
+            .unwrap();
+        assert_eq!(cancelled, there, "{key}");
+    }
+    // What the handler would commit is undone, and nothing brings the job back.
+    go.notify_one();
+    run.await.unwrap().unwrap();
+    assert!(bench.jobs().await.is_empty());
 }
 
 #[tokio::test]

@@ -1,25 +1,30 @@
 //! The confirmation: exchange, identity, home, link. Each call to Zoom stands between transactions (INV-4).
 
-use domicile_kernel::state::{LinkStatus, RefusalReason};
+use domicile_kernel::state::{LinkStatus, RefusalReason, RevocationReason};
 use domicile_kernel::subject::SubjectKind;
 use domicile_kernel::{Subject, Timestamp, ZoomUserId};
 use domicile_leases::{NewJob, enqueue};
 use domicile_store::Conn;
-use domicile_vault::{DataKey, KeyScope};
-use domicile_zoom::api::ZoomUser;
+use domicile_store::audit::{Actor, AuditEntry};
+use domicile_vault::{DataKey, KeyScope, VaultError};
+use domicile_zoom::api::{ApiError, ZoomUser};
 use domicile_zoom::host::ApiBase;
 use domicile_zoom::oauth::TokenSet;
+use domicile_zoom::scope::{self, Usage};
 use tracing::{info, warn};
 
+use crate::claim::Claim;
 use crate::error::LinkingError;
 use crate::grants;
-use crate::jobs::{GRANT_REFRESH, KEEP_ALIVE};
+use crate::jobs::GRANT_REFRESH;
 use crate::link::Link;
 use crate::linking::Linking;
 use crate::metrics::METRICS;
-use crate::sessions::Claim;
+use crate::refusal::{Refusal, Refusing};
+use crate::settings::UnknownCluster;
 use crate::store::sessions::Handle;
 use crate::store::{self, sessions};
+use crate::unlink::{AtZoom, Ending};
 
 /// How often a read that follows the exchange is tried: the code is spent, so giving up costs the user a new consent.
 const IDENTITY_TRIES: usize = 3;
@@ -31,11 +36,36 @@ struct Authorization {
     user: ZoomUser,
 }
 
+/// What is linked already decides.
+enum Decision {
+    Linked(Link),
+    Refused { reason: RefusalReason, tokens: Tokens },
+}
+
+/// What became of the tokens of a refused session.
+#[derive(PartialEq, Eq)]
+enum Tokens {
+    /// A link that exists has them now.
+    Kept,
+    /// Nobody has them: they are to be revoked.
+    Unused,
+}
+
 impl Linking {
     /// Makes the link active if ticket and subject belong together. It goes on when the app's connection breaks, because
     /// the code is spent as soon as Zoom has seen it.
-    pub async fn confirm(&self, ticket: &str, subject: &Subject) -> Result<Link, LinkingError> {
-        let claim = self.claim(ticket, subject).await?;
+    pub async fn confirm(
+        &self,
+        ticket: &str,
+        subject: &Subject,
+        actor: &Actor,
+    ) -> Result<Link, LinkingError> {
+        let claim = self.claim(ticket, subject, actor).await?;
+        self.finish_claim(claim).await
+    }
+
+    /// Turns a claim into a link, also when nobody waits for it any more.
+    pub(crate) async fn finish_claim(&self, claim: Claim) -> Result<Link, LinkingError> {
         let linking = self.clone();
         match tokio::spawn(async move { linking.finish(claim).await }).await {
             Ok(result) => result,
@@ -51,29 +81,32 @@ impl Linking {
                 return Err(error);
             }
             Err(error) => {
-                let reason = match &error {
-                    LinkingError::WrongCluster { .. } | LinkingError::UnknownHome(_) => {
-                        RefusalReason::WrongCluster
-                    }
-                    LinkingError::ZoomRejected(_) => RefusalReason::CodeRejected,
-                    _ => RefusalReason::Failed,
+                let refusal = match &error {
+                    LinkingError::Refused(refusal) => refusal.clone(),
+                    LinkingError::ZoomRejected(_) => RefusalReason::CodeRejected.into(),
+                    _ => RefusalReason::Failed.into(),
                 };
-                self.refuse_claim(&claim, reason).await?;
+                self.refuse_claim(&claim, &refusal).await?;
                 return Err(error);
             }
         };
-        let linked = self.link_or_refuse(&claim, &authorization).await;
-        if let Err(error) = &linked {
-            // A Zoom user who is linked already keeps that link, and its grant now holds these tokens.
-            if !matches!(error, LinkingError::Refused(RefusalReason::ZoomUserLinked)) {
+        match self.link_or_refuse(&claim, &authorization).await {
+            Ok(Decision::Linked(link)) => Ok(link),
+            Ok(Decision::Refused { reason, tokens }) => {
+                if tokens == Tokens::Unused {
+                    self.revoke(&authorization.tokens).await;
+                }
+                Err(LinkingError::Refused(reason.into()))
+            }
+            Err(error) => {
                 self.revoke(&authorization.tokens).await;
-                self.refuse_claim(&claim, RefusalReason::Failed).await?;
+                self.refuse_claim(&claim, &RefusalReason::Failed.into()).await?;
+                Err(error)
             }
         }
-        linked
     }
 
-    /// Exchange, home, identity. Once the exchange has succeeded every failure revokes.
+    /// Exchange, home, identity, admission. Once the exchange has succeeded every failure revokes.
     async fn authorize(&self, claim: &Claim) -> Result<Authorization, LinkingError> {
         let parts = &self.parts;
         let (code, verifier) = self.open_claim(claim).await?;
@@ -82,7 +115,7 @@ impl Linking {
             .exchange(&code, &verifier)
             .await
             .map_err(LinkingError::from_exchange)?;
-        match self.identify(&tokens).await {
+        match self.examine(&claim.subject, &tokens).await {
             Ok((base, user)) => Ok(Authorization { tokens, base, user }),
             Err(error) => {
                 self.revoke(&tokens).await;
@@ -91,24 +124,61 @@ impl Linking {
         }
     }
 
-    async fn identify(&self, tokens: &TokenSet) -> Result<(ApiBase, ZoomUser), LinkingError> {
-        let parts = &self.parts;
-        let base = grants::api_base(parts.api.hosts(), tokens, &parts.default_api_base)
-            .map_err(LinkingError::UnknownHome)?;
-        if let Some(cluster) = base.cluster()
-            && !parts.settings.clusters.iter().any(|ours| ours == cluster)
-        {
-            return Err(LinkingError::WrongCluster {
-                cluster: cluster.to_owned(),
-            });
+    /// Everything that must be right before anything is stored.
+    async fn examine(
+        &self,
+        subject: &Subject,
+        tokens: &TokenSet,
+    ) -> Result<(ApiBase, ZoomUser), LinkingError> {
+        let base = self.home(tokens)?;
+        let user = self.identify(&base, tokens).await?;
+        let fits = match (scope::usage(&tokens.scopes), subject.kind()) {
+            (Some(Usage::UserManaged), SubjectKind::User) | (Some(Usage::AdminManaged), SubjectKind::Org) => {
+                true
+            }
+            (Some(_), _) => false,
+            // Where Zoom does not tell, a token is taken for its user's own: never for a whole account's.
+            (None, kind) => kind == SubjectKind::User,
+        };
+        if !fits {
+            return Err(LinkingError::Refused(RefusalReason::WrongAppKind.into()));
         }
+        if !self.may_link(&user.account_id).await? {
+            return Err(LinkingError::Refused(RefusalReason::NotAdmitted.into()));
+        }
+        Ok((base, user))
+    }
+
+    /// The home that the token answer names, if this region serves it.
+    fn home(&self, tokens: &TokenSet) -> Result<ApiBase, LinkingError> {
+        let (parts, settings) = (&self.parts, &self.parts.settings);
+        let base = grants::api_base(parts.api.hosts(), tokens, &parts.default_api_base).map_err(|error| {
+            warn!(%error, "the token answer names an API host that is not allowed");
+            LinkingError::Refused(RefusalReason::WrongCluster.into())
+        })?;
+        match base.cluster() {
+            Some(cluster) if settings.clusters.iter().any(|ours| ours == cluster) => Ok(base),
+            Some(cluster) => {
+                let region = settings.directory.of_cluster(cluster);
+                Err(LinkingError::Refused(Refusal::wrong_cluster(cluster, region)))
+            }
+            None if settings.unknown_cluster == UnknownCluster::Allow => Ok(base),
+            None => Err(LinkingError::Refused(RefusalReason::UnknownCluster.into())),
+        }
+    }
+
+    async fn identify(&self, base: &ApiBase, tokens: &TokenSet) -> Result<ZoomUser, LinkingError> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match parts.api.users_me(&base, &tokens.access_token).await {
-                Ok(user) => return Ok((base, user)),
+            match self.parts.api.users_me(base, &tokens.access_token).await {
+                Ok(user) => return Ok(user),
                 Err(error) if error.fate().is_retry() && tries < IDENTITY_TRIES => {
                     warn!(error = %error, "Zoom did not say whose grant it is; asking again");
+                }
+                Err(error @ ApiError::MissingScopes { .. }) => {
+                    warn!(%error, "Zoom does not say whose grant it is");
+                    return Err(LinkingError::Refused(RefusalReason::ScopeMissing.into()));
                 }
                 Err(error) => return Err(LinkingError::ZoomRejected(Box::new(error))),
             }
@@ -116,33 +186,39 @@ impl Linking {
     }
 
     /// Decides by what is linked already, in one transaction with the effect.
-    async fn link_or_refuse(&self, claim: &Claim, auth: &Authorization) -> Result<Link, LinkingError> {
+    async fn link_or_refuse(&self, claim: &Claim, auth: &Authorization) -> Result<Decision, LinkingError> {
         let key = self
             .parts
             .vault
             .key(&KeyScope::Account(auth.user.account_id.clone()))
             .await?;
-        let decided = match self.decide(claim, auth, &key).await {
+        let with = self.refusing(claim.actor.clone()).await?;
+        let decided = match self.decide(claim, auth, &key, &with).await {
             // Another confirmation was faster; what it wrote decides now.
             Err(LinkingError::Store(error))
                 if error.violates("links_one_live_per_subject")
                     || error.violates("links_one_live_per_zoom_user") =>
             {
-                self.decide(claim, auth, &key).await
+                self.decide(claim, auth, &key, &with).await
+            }
+            // The account's last link ended meanwhile, and its key with it.
+            Err(LinkingError::Vault(VaultError::Destroyed(_))) => {
+                let scope = KeyScope::Account(auth.user.account_id.clone());
+                let key = self.parts.vault.key(&scope).await?;
+                self.decide(claim, auth, &key, &with).await
             }
             decided => decided,
         };
-        match decided? {
-            Ok(link) => {
-                METRICS.session("completed", "");
-                info!(link.id = %link.id, connect_session.id = %claim.id, "a link is active");
-                Ok(link)
-            }
-            Err(reason) => {
-                METRICS.session("refused", domicile_kernel::state::TextState::as_str(reason));
-                Err(LinkingError::Refused(reason))
+        let decided = decided?;
+        if let Decision::Linked(link) = &decided {
+            METRICS.session("completed", "");
+            info!(link.id = %link.id, connect_session.id = %claim.id, "a link is active");
+            let missing: Vec<_> = scope::missing(&link.scopes).iter().map(|it| it.name).collect();
+            if !missing.is_empty() {
+                warn!(link.id = %link.id, scopes = ?missing, "scopes that the service needs were not granted");
             }
         }
+        Ok(decided)
     }
 
     async fn decide(
@@ -150,7 +226,8 @@ impl Linking {
         claim: &Claim,
         auth: &Authorization,
         key: &DataKey,
-    ) -> Result<Result<Link, RefusalReason>, LinkingError> {
+        with: &Refusing,
+    ) -> Result<Decision, LinkingError> {
         let now = self.now();
         let user = match claim.subject.kind() {
             SubjectKind::User => Some(&auth.user.id),
@@ -165,22 +242,44 @@ impl Linking {
                 let status = session.status.complete().map_err(|_| LinkingError::Expired)?;
                 let of_subject = store::links::lock_live_by_subject(conn, &claim.subject).await?;
                 let of_zoom = store::links::lock_live_by_zoom(conn, &auth.user.account_id, user).await?;
-                let refusal = match (&of_subject, &of_zoom) {
-                    (_, Some(taken)) if taken.subject != claim.subject => {
-                        // Zoom ended the tokens of that link when it gave these, which are for the same Zoom user.
-                        self.store_grant(conn, key, taken, auth, now).await?;
-                        Some(RefusalReason::ZoomUserLinked)
-                    }
-                    (Some(_other), None) => Some(RefusalReason::SubjectLinked),
-                    _ => None,
+                let taken = |link: &Link| link.subject != claim.subject;
+                let (of_another, ours) = match of_zoom {
+                    Some(link) if taken(&link) => (Some(link), None),
+                    ours => (None, ours),
                 };
-                if let Some(reason) = refusal {
-                    sessions::refuse(conn, claim.id, session.status.refuse()?, reason, now).await?;
-                    return Ok(Err(reason));
+                let elsewhere = of_subject.filter(|link| ours.as_ref().is_none_or(|ours| ours.id != link.id));
+                let reason = match (&of_another, &elsewhere) {
+                    (Some(_), _) => Some(RefusalReason::ZoomUserLinked),
+                    (None, Some(_)) => Some(RefusalReason::SubjectLinked),
+                    (None, None) => None,
+                };
+                if let Some(reason) = reason.filter(|_| !claim.replace) {
+                    let tokens = match &of_another {
+                        // Zoom ended the tokens of that link when it gave these, which are for the same Zoom user. One that
+                        // needs a new authorization gets none that way: nobody gave it for that subject.
+                        Some(link) if link.status == LinkStatus::Active => {
+                            self.store_grant(conn, key, link, auth, now).await?;
+                            Tokens::Kept
+                        }
+                        _ => Tokens::Unused,
+                    };
+                    self.refuse_claim_in(conn, claim, &reason.into(), with).await?;
+                    return Ok(Decision::Refused { reason, tokens });
                 }
-                let link = self.activate(conn, key, of_zoom, claim, auth, user, now).await?;
+                // To revoke the former grant of the same Zoom user would end the new one too.
+                for (link, at_zoom) in [(of_another, AtZoom::Leave), (elsewhere, AtZoom::Revoke)] {
+                    if let Some(link) = link {
+                        let ending = Ending {
+                            reason: RevocationReason::Replaced,
+                            at_zoom,
+                            actor: claim.actor.clone(),
+                        };
+                        self.end_link(conn, &with.key, link, &ending, now).await?;
+                    }
+                }
+                let link = self.activate(conn, key, ours, claim, auth, user, now).await?;
                 sessions::complete(conn, claim.id, status, link.id, now).await?;
-                Ok(Ok(link))
+                Ok(Decision::Linked(link))
             })
             .await
     }
@@ -200,16 +299,15 @@ impl Linking {
         now: Timestamp,
     ) -> Result<Link, LinkingError> {
         let cluster = auth.base.cluster().map(str::to_owned);
-        let (link, event_type) = match existing {
+        let (link, event_type, cause) = match existing {
             Some(link) => {
-                let event_type = if link.status == LinkStatus::NeedsReauthorization {
-                    "link.recovered"
-                } else {
-                    "link.active"
+                let (event_type, cause) = match link.status {
+                    LinkStatus::NeedsReauthorization => ("link.recovered", "recovered"),
+                    _ => ("link.active", "renewed"),
                 };
                 let link = link.reauthorize(auth.tokens.scopes.clone(), cluster, now)?;
                 store::links::update(conn, &link).await?;
-                (link, event_type)
+                (link, event_type, cause)
             }
             None => {
                 let link = Link {
@@ -219,18 +317,27 @@ impl Linking {
                     zoom_user_id: user.cloned(),
                     zoom_cluster: cluster,
                     status: LinkStatus::Active,
+                    reauthorization_reason: None,
                     scopes: auth.tokens.scopes.clone(),
                     created_at: now,
                     updated_at: now,
                 };
                 store::links::insert(conn, &link, self.parts.oauth.client_id()).await?;
-                (link, "link.active")
+                (link, "link.active", "new")
             }
         };
         self.store_grant(conn, key, &link, auth, now).await?;
         self.parts
             .outbox
             .write(conn, self.event(key, event_type, &link, now)?)
+            .await?;
+        AuditEntry::done(claim.actor.clone(), "link.activate")
+            .because(cause)
+            .subject(&link.subject)
+            .connect_session(claim.id)
+            .link(link.id)
+            .zoom(&link.zoom_account_id, link.zoom_user_id.as_ref())
+            .write(conn, &self.parts.ids)
             .await?;
         Ok(link)
     }
@@ -243,6 +350,8 @@ impl Linking {
         auth: &Authorization,
         now: Timestamp,
     ) -> Result<(), LinkingError> {
+        // Whoever destroys the key of an account without links waits for this, and finds the link.
+        self.parts.vault.hold(conn, key).await?;
         let grant = grants::seal(key, link.id, &auth.tokens, &auth.base, now)?;
         store::grants::put(conn, link.id, &grant, now).await?;
         let job_key = link.id.to_string();
@@ -250,7 +359,7 @@ impl Linking {
             kind: GRANT_REFRESH,
             key: &job_key,
             lane: None,
-            due_at: now + KEEP_ALIVE,
+            due_at: grants::schedule::first(now, self.parts.ids.rng().as_ref()),
             traceparent: None,
         };
         Ok(enqueue(conn, &self.parts.ids, job).await?)

@@ -1,4 +1,9 @@
-//! Tokens, sealed and opened.
+//! Grants: tokens sealed and opened here; when they are refreshed, by whom, and how a caller gets one, below.
+
+pub(crate) mod access;
+mod measure;
+pub(crate) mod refresh;
+pub(crate) mod schedule;
 
 use chrono::TimeDelta;
 use domicile_kernel::{LinkId, Secret, Timestamp};
@@ -33,7 +38,23 @@ pub(crate) fn seal(
             .transpose()?,
         access_expires_at: now + life,
         api_url: base.as_str().to_owned(),
-        generation: 0,
+    })
+}
+
+/// Seals the same tokens under another key.
+pub(crate) fn reseal(
+    key: &DataKey,
+    link: LinkId,
+    former: &SealedGrant,
+    access: &Secret<String>,
+    refresh: Option<&Secret<String>>,
+) -> Result<SealedGrant, VaultError> {
+    let seal =
+        |column, token: &Secret<String>| key.seal(Place::new(TABLE, column, link), token.expose().as_bytes());
+    Ok(SealedGrant {
+        access_token_sealed: seal(ACCESS, access)?,
+        refresh_token_sealed: refresh.map(|token| seal(REFRESH, token)).transpose()?,
+        ..former.clone()
     })
 }
 

@@ -16,8 +16,10 @@ use std::sync::Arc;
 
 use actix_web::http::header::HeaderMap;
 use domicile_egress::Client;
+use domicile_kernel::state::RefusalReason;
 use domicile_kernel::subject::SubjectKind;
 use domicile_kernel::{Clock, Subject};
+use tracing::info;
 
 pub use error::{IdentityError, JwksError};
 pub use keys::{JWKS_MAX_AGE, JWKS_OUTAGE_LIMIT, JWKS_REFRESH_INTERVAL, JWKS_RETRY_INTERVAL, JWKS_TIMEOUTS};
@@ -153,6 +155,52 @@ impl VerifiedSession {
 impl std::fmt::Debug for VerifiedSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("VerifiedSession").finish_non_exhaustive()
+    }
+}
+
+/// Who sits at a browser, as far as the identity mode asks.
+#[derive(Debug)]
+pub enum Presence {
+    /// Nobody asked: the app's backend will say, with the ticket.
+    Unasked,
+    /// The browser carries no valid session token of the app's.
+    Absent,
+    /// The browser carries this one.
+    Session(VerifiedSession),
+}
+
+impl Presence {
+    /// Why a connect session of this subject is not for this browser, if so.
+    pub(crate) fn objection(&self, subject: &Subject) -> Option<RefusalReason> {
+        match self {
+            Self::Absent => Some(RefusalReason::NotSignedIn),
+            Self::Session(session) if !session.names(subject) => Some(RefusalReason::SubjectMismatch),
+            Self::Unasked | Self::Session(_) => None,
+        }
+    }
+}
+
+impl Identity {
+    /// Who sits at the browser of this request. An error is worth a retry: the app's keys cannot be had just now.
+    pub async fn presence(
+        &self,
+        cookies: &[(String, String)],
+        headers: &HeaderMap,
+    ) -> Result<Presence, IdentityError> {
+        match self {
+            Self::Confirm => Ok(Presence::Unasked),
+            Self::SessionJwt(tokens) => match tokens.verify(cookies, headers).await {
+                Ok(session) => Ok(Presence::Session(session)),
+                Err(error) if error.fate().is_retry() => Err(error),
+                Err(error) => {
+                    info!(
+                        error = error.kind(),
+                        "a browser came without a valid session token"
+                    );
+                    Ok(Presence::Absent)
+                }
+            },
+        }
     }
 }
 

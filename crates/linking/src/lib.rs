@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod admission;
+mod claim;
 mod confirm;
 mod error;
 mod grants;
@@ -8,15 +10,26 @@ pub mod jobs;
 mod link;
 mod linking;
 mod metrics;
+mod passthrough;
+mod refusal;
+mod returning;
 pub mod routes;
 mod sessions;
 mod settings;
 mod store;
+mod stray;
 mod token;
+mod unlink;
 
+pub use admission::AdmittedAccount;
 pub use error::LinkingError;
+pub use grants::access::AccessToken;
 pub use identity::{Identity, IdentityError, IdentitySettings};
 pub use link::{Link, LinkView};
 pub use linking::{Linking, LinkingParts};
-pub use sessions::{CreatedSession, Returned, SESSION_LIFE, StartedSession};
-pub use settings::{LinkingSettings, ReturnUrls};
+pub use passthrough::{ZoomCall, ZoomCallError};
+pub use refusal::{Home, Refusal};
+pub use returning::Returned;
+pub use sessions::{CreatedSession, NewConnectSession, SESSION_LIFE, StartedSession};
+pub use settings::{Admission, LinkingSettings, ReturnUrls, UnknownCluster};
+pub use unlink::{AtZoom, EndedLink, Ending, Erasure, LinkEraser};

@@ -2,25 +2,22 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
-use domicile_kernel::{EventId, Ids, LinkId, Secret, Subject, Timestamp, ZoomAccountId, ZoomUserId};
-use domicile_leases::{NewJob, enqueue};
+use domicile_kernel::{EventId, Ids, LinkId, Subject, Timestamp, ZoomAccountId, ZoomUserId};
+use domicile_store::audit::{self, AuditQuery, WrittenEntry};
 use domicile_store::{Conn, Db, NewEvent, Outbox, StoreError};
 use domicile_vault::{DataKey, Place, Vault, VaultError};
 use domicile_zoom::api::ZoomApi;
 use domicile_zoom::host::ApiBase;
 use domicile_zoom::oauth::ZoomOAuth;
+use serde_json::Value;
+use tokio_util::task::TaskTracker;
 
 use crate::error::LinkingError;
-use crate::grants;
 use crate::identity::Identity;
-use crate::jobs::GRANT_REFRESH;
 use crate::link::Link;
 use crate::settings::LinkingSettings;
 use crate::store;
-
-/// An access token is not handed out when it has less than this left.
-const LEAST_LIFE: TimeDelta = TimeDelta::seconds(60);
+use crate::stray::StrayBudget;
 
 /// What linking is built from.
 pub struct LinkingParts {
@@ -48,6 +45,9 @@ pub struct LinkingParts {
 #[derive(Clone)]
 pub struct Linking {
     pub(crate) parts: Arc<LinkingParts>,
+    pub(crate) stray: Arc<StrayBudget>,
+    /// The calls that spend a token, so that a stop can wait for them.
+    pub(crate) refreshers: TaskTracker,
 }
 
 impl Linking {
@@ -55,6 +55,8 @@ impl Linking {
     pub fn new(parts: LinkingParts) -> Self {
         Self {
             parts: Arc::new(parts),
+            stray: Arc::default(),
+            refreshers: TaskTracker::new(),
         }
     }
 
@@ -87,6 +89,15 @@ impl Linking {
         Ok(store::links::list(&mut *self.parts.db.conn().await?, subject, before, limit).await?)
     }
 
+    /// What was done to links and what was refused, newest first.
+    pub async fn audit_entries(
+        &self,
+        query: &AuditQuery,
+        limit: i64,
+    ) -> Result<Vec<WrittenEntry>, LinkingError> {
+        Ok(audit::list(&mut *self.parts.db.conn().await?, query, limit).await?)
+    }
+
     /// The link that an event of this account and user belongs to: exactly the user's, else exactly the account's (INV-7).
     pub async fn route(
         conn: &mut Conn,
@@ -94,35 +105,6 @@ impl Linking {
         user: Option<&ZoomUserId>,
     ) -> Result<Option<Link>, StoreError> {
         store::links::route(conn, account, user).await
-    }
-
-    /// A working access token of a link and the base to use it at. One that runs out is refreshed by its job; then the
-    /// answer is [`LinkingError::ZoomUnavailable`] and the caller tries again later.
-    pub async fn access_token(&self, link: LinkId) -> Result<(Secret<String>, ApiBase), LinkingError> {
-        let parts = &self.parts;
-        let grant = store::grants::get(&mut *parts.db.conn().await?, link)
-            .await?
-            .ok_or(StoreError::NotFound)?;
-        let now = self.now();
-        if grant.access_expires_at - now < LEAST_LIFE {
-            parts
-                .db
-                .run_tx("request_refresh", async |conn: &mut Conn| {
-                    let key = link.to_string();
-                    let job = NewJob {
-                        kind: GRANT_REFRESH,
-                        key: &key,
-                        lane: None,
-                        due_at: now,
-                        traceparent: None,
-                    };
-                    enqueue(conn, &parts.ids, job).await
-                })
-                .await?;
-            return Err(LinkingError::ZoomUnavailable(Box::new(TokenIsRefreshing)));
-        }
-        let token = grants::open_access(&parts.vault, link, &grant).await?;
-        Ok((token, grants::stored_base(parts.api.hosts(), &grant)?))
     }
 
     /// An event about a link, sealed and ready to be written.
@@ -133,8 +115,20 @@ impl Linking {
         link: &Link,
         now: Timestamp,
     ) -> Result<NewEvent, VaultError> {
+        self.event_with(key, event_type, link, &link.event_data(), now)
+    }
+
+    /// The same with data of its own.
+    pub(crate) fn event_with(
+        &self,
+        key: &DataKey,
+        event_type: &'static str,
+        link: &Link,
+        data: &Value,
+        now: Timestamp,
+    ) -> Result<NewEvent, VaultError> {
         let id: EventId = self.parts.ids.make();
-        let data = link.event_data().to_string();
+        let data = data.to_string();
         Ok(NewEvent {
             id,
             mailbox: link.id.into(),
@@ -146,7 +140,3 @@ impl Linking {
         })
     }
 }
-
-#[derive(Debug, thiserror::Error)]
-#[error("the access token has run out and is being refreshed")]
-struct TokenIsRefreshing;

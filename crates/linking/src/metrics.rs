@@ -2,12 +2,20 @@
 
 use std::sync::LazyLock;
 
-use opentelemetry::metrics::Counter;
+use domicile_kernel::state::{GrantState, TextState};
+use opentelemetry::metrics::{Counter, Gauge};
 use opentelemetry::{KeyValue, global};
 
 pub(crate) struct LinkingMetrics {
     sessions: Counter<u64>,
     refreshes: Counter<u64>,
+    strays: Counter<u64>,
+    zoom_calls: Counter<u64>,
+    links_ended: Counter<u64>,
+    revocations: Counter<u64>,
+    erasures: Counter<u64>,
+    leases_lost: Counter<u64>,
+    grants: Gauge<i64>,
     session_tokens: Counter<u64>,
     jwks_fetches: Counter<u64>,
 }
@@ -21,7 +29,43 @@ pub(crate) static METRICS: LazyLock<LinkingMetrics> = LazyLock::new(|| {
             .build(),
         refreshes: meter
             .u64_counter("domicile.grant.refreshes")
-            .with_description("Refreshes of grants by outcome")
+            .with_description("Refreshes of grants by outcome and error or reason")
+            .build(),
+        leases_lost: meter
+            .u64_counter("domicile.grant.leases_lost")
+            .with_description(
+                "Refreshers that lost their grant to another before they had written what came of it",
+            )
+            .build(),
+        grants: meter
+            .i64_gauge("domicile.grants")
+            .with_description("Grants that are unsure or ended")
+            .build(),
+        links_ended: meter
+            .u64_counter("domicile.links.ended")
+            .with_unit("{link}")
+            .with_description("Links that ended, by reason")
+            .build(),
+        revocations: meter
+            .u64_counter("domicile.grant.revocations")
+            .with_unit("{grant}")
+            .with_description("Grants of ended links that have ended at Zoom, by how")
+            .build(),
+        erasures: meter
+            .u64_counter("domicile.links.erased")
+            .with_unit("{link}")
+            .with_description(
+                "Ended links of which nothing is kept any more, by whether the account's key was destroyed",
+            )
+            .build(),
+        zoom_calls: meter
+            .u64_counter("domicile.zoom.calls")
+            .with_unit("{call}")
+            .with_description("Calls of Zoom's API on the app's behalf by pattern, method and outcome")
+            .build(),
+        strays: meter
+            .u64_counter("domicile.connect_sessions.refused_steps")
+            .with_description("Steps that were refused and changed nothing, by who tried")
             .build(),
         session_tokens: meter
             .u64_counter("domicile.app.session_tokens")
@@ -42,8 +86,51 @@ impl LinkingMetrics {
         );
     }
 
-    pub(crate) fn refresh(&self, outcome: &'static str) {
-        self.refreshes.add(1, &[KeyValue::new("outcome", outcome)]);
+    pub(crate) fn stray(&self, actor: &'static str) {
+        self.strays.add(1, &[KeyValue::new("actor", actor)]);
+    }
+
+    pub(crate) fn link_ended(&self, reason: &'static str) {
+        self.links_ended.add(1, &[KeyValue::new("reason", reason)]);
+    }
+
+    pub(crate) fn revocation(&self, how: &'static str) {
+        self.revocations.add(1, &[KeyValue::new("outcome", how)]);
+    }
+
+    pub(crate) fn erasure(&self, how: &'static str) {
+        self.erasures.add(1, &[KeyValue::new("outcome", how)]);
+    }
+
+    /// `outcome` is the class of Zoom's status, or why there is none.
+    pub(crate) fn zoom_call(&self, method: &str, pattern: &str, outcome: &'static str) {
+        let attributes = [
+            KeyValue::new("http.request.method", method.to_owned()),
+            KeyValue::new("http.route", pattern.to_owned()),
+            KeyValue::new("outcome", outcome),
+        ];
+        self.zoom_calls.add(1, &attributes);
+    }
+
+    pub(crate) fn refresh(&self, outcome: &'static str, error_type: &'static str) {
+        let labels = [
+            KeyValue::new("outcome", outcome),
+            KeyValue::new("error.type", error_type),
+        ];
+        self.refreshes.add(1, &labels);
+    }
+
+    pub(crate) fn lease_lost(&self) {
+        self.leases_lost.add(1, &[]);
+    }
+
+    /// Sets every state but the good one, so that what went away reads zero.
+    pub(crate) fn grants(&self, troubled: &[(GrantState, i64)]) {
+        for state in [GrantState::Unsure, GrantState::Ended] {
+            let count = troubled.iter().find(|(is, _)| *is == state);
+            let labels = [KeyValue::new("state", state.as_str())];
+            self.grants.record(count.map_or(0, |(_, count)| *count), &labels);
+        }
     }
 
     pub(crate) fn session_token(&self, outcome: &'static str) {

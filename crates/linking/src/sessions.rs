@@ -1,9 +1,10 @@
-//! Connect sessions: from the app's request to the confirmation by the same subject (INV-6).
+//! Connect sessions: opened by the app, started by a browser.
 
 use chrono::TimeDelta;
 use domicile_kernel::state::{ConnectSessionStatus, RefusalReason};
 use domicile_kernel::{ConnectSessionId, Secret, Subject, Timestamp};
 use domicile_leases::{NewJob, enqueue};
+use domicile_store::audit::{Actor, AuditEntry};
 use domicile_store::{Conn, StoreError};
 use domicile_vault::{KeyScope, Place};
 use domicile_zoom::oauth::PkceVerifier;
@@ -11,6 +12,7 @@ use tracing::info;
 use url::Url;
 
 use crate::error::LinkingError;
+use crate::identity::Presence;
 use crate::jobs::SESSION_EXPIRY;
 use crate::linking::Linking;
 use crate::metrics::METRICS;
@@ -20,9 +22,19 @@ use crate::token;
 /// How long a connect session lives.
 pub const SESSION_LIFE: TimeDelta = TimeDelta::minutes(10);
 
-const TABLE: &str = "connect_sessions";
-const VERIFIER: &str = "pkce_verifier_sealed";
-const CODE: &str = "code_sealed";
+pub(crate) const TABLE: &str = "connect_sessions";
+pub(crate) const VERIFIER: &str = "pkce_verifier_sealed";
+pub(crate) const CODE: &str = "code_sealed";
+
+/// What the app asks for.
+pub struct NewConnectSession<'a> {
+    /// Whom to link.
+    pub subject: &'a Subject,
+    /// Where the browser goes afterwards.
+    pub return_url: &'a Url,
+    /// Whether links that stand in the way end. Without it they are a reason to refuse.
+    pub replace: bool,
+}
 
 /// What the app gets for asking.
 pub struct CreatedSession {
@@ -46,30 +58,14 @@ pub struct StartedSession {
     pub life: TimeDelta,
 }
 
-/// What Zoom sent the browser back with.
-pub enum Returned {
-    /// The user agreed.
-    Code(Secret<String>),
-    /// The user or an administrator refused.
-    Denied,
-}
-
-/// The code and its verifier, taken out of the row for one exchange.
-pub(crate) struct Claim {
-    pub(crate) id: ConnectSessionId,
-    pub(crate) subject: Subject,
-    pub(crate) code_sealed: Vec<u8>,
-    pub(crate) verifier_sealed: Vec<u8>,
-}
-
 /// What a step inside a transaction came to: a refusal must commit, so it is no error there.
-enum Step<T> {
+pub(crate) enum Step<T> {
     Done(T),
     Failed(LinkingError),
 }
 
 impl<T> Step<T> {
-    fn into_result(self) -> Result<T, LinkingError> {
+    pub(crate) fn into_result(self) -> Result<T, LinkingError> {
         match self {
             Self::Done(value) => Ok(value),
             Self::Failed(error) => Err(error),
@@ -81,11 +77,11 @@ impl Linking {
     /// Opens a connect session for a subject.
     pub async fn create_session(
         &self,
-        subject: &Subject,
-        return_url: &Url,
+        new: NewConnectSession<'_>,
+        actor: &Actor,
     ) -> Result<CreatedSession, LinkingError> {
         let parts = &self.parts;
-        if !parts.settings.return_urls.allow(return_url) {
+        if !parts.settings.return_urls.allow(new.return_url) {
             return Err(LinkingError::ReturnUrlNotAllowed);
         }
         let id: ConnectSessionId = parts.ids.make();
@@ -98,15 +94,21 @@ impl Linking {
             .run_tx(
                 "create_connect_session",
                 async |conn: &mut Conn| -> Result<(), StoreError> {
-                    let new = NewSession {
+                    let row = NewSession {
                         id,
-                        subject,
-                        return_url: return_url.as_str(),
+                        subject: new.subject,
+                        return_url: new.return_url.as_str(),
+                        replace: new.replace,
                         connect_token_hash: &hash,
                         now,
                         expires_at,
                     };
-                    sessions::insert(conn, new).await?;
+                    sessions::insert(conn, row).await?;
+                    AuditEntry::done(actor.clone(), "connect_session.create")
+                        .subject(new.subject)
+                        .connect_session(id)
+                        .write(conn, &parts.ids)
+                        .await?;
                     let expiry = NewJob {
                         kind: SESSION_EXPIRY,
                         key: &key,
@@ -129,25 +131,52 @@ impl Linking {
         })
     }
 
-    /// A browser opens the connect URL: new state, cookie and verifier, and those of an earlier start are void.
-    pub async fn start_session(&self, connect_token: &str) -> Result<StartedSession, LinkingError> {
+    /// A browser opens the connect URL: new state, cookie and verifier, and those of an earlier start are void. If the link
+    /// is not for whoever sits there nothing changes, because anybody may open a link.
+    pub async fn start_session(
+        &self,
+        connect_token: &str,
+        presence: &Presence,
+    ) -> Result<StartedSession, LinkingError> {
+        let handle = token::hash(connect_token);
+        match self.start(&handle, presence).await {
+            Ok(started) => {
+                METRICS.session("started", "");
+                Ok(started)
+            }
+            Err(error) => {
+                if let Some(reason) = error.refused_step() {
+                    let entry = AuditEntry::refused(Actor::Browser, "connect_session.start", reason);
+                    let entry = self.about(entry, &handle).await;
+                    self.audit_refused(Actor::Browser, entry).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn start(&self, handle: &[u8], presence: &Presence) -> Result<StartedSession, LinkingError> {
         let parts = &self.parts;
         let rng = parts.ids.rng().as_ref();
         let region_key = parts.vault.key(&KeyScope::Region).await?;
         let (state, cookie) = (token::generate(rng), token::generate(rng));
         let verifier = PkceVerifier::generate(rng);
         let now = self.now();
-        let handle = token::hash(connect_token);
         let (id, expires_at) = parts
             .db
             .run_tx(
                 "start_connect_session",
                 async |conn: &mut Conn| -> Result<_, LinkingError> {
-                    let session = sessions::lock(conn, Handle::ConnectToken(&handle))
+                    let session = sessions::lock(conn, Handle::ConnectToken(handle))
                         .await?
                         .ok_or(LinkingError::UnknownSession)?;
                     if let Some(error) = session.over(now) {
                         return Err(error);
+                    }
+                    match presence.objection(&session.subject) {
+                        None => {}
+                        Some(RefusalReason::NotSignedIn) => return Err(LinkingError::NotSignedIn),
+                        Some(_) => return Err(LinkingError::AnotherSubject),
                     }
                     let place = Place::new(TABLE, VERIFIER, session.id);
                     let started = Started {
@@ -163,7 +192,6 @@ impl Linking {
                 },
             )
             .await?;
-        METRICS.session("started", "");
         let authorize_url = parts.oauth.authorize_url(&state, &verifier.challenge());
         Ok(StartedSession {
             id,
@@ -173,168 +201,16 @@ impl Linking {
         })
     }
 
-    /// Zoom sent the browser back. State and cookie are spent whatever comes of it. Gives the URL to return to, with the
-    /// ticket in it.
-    pub async fn receive(
-        &self,
-        state: &str,
-        cookie_of: impl Fn(ConnectSessionId) -> Option<String> + Send + Sync,
-        returned: Returned,
-    ) -> Result<Secret<String>, LinkingError> {
-        let parts = &self.parts;
-        let region_key = parts.vault.key(&KeyScope::Region).await?;
-        let ticket = self.new_ticket();
-        let now = self.now();
-        let handle = token::hash(state);
-        let return_url = parts
-            .db
-            .run_tx(
-                "receive_code",
-                async |conn: &mut Conn| -> Result<Step<String>, LinkingError> {
-                    let Some(session) = sessions::lock(conn, Handle::State(&handle)).await? else {
-                        return Err(LinkingError::UnknownSession);
-                    };
-                    let same_browser = match (cookie_of(session.id), &session.cookie_hash) {
-                        (Some(cookie), Some(hash)) => token::matches(&cookie, hash),
-                        _ => false,
-                    };
-                    let reason = match &returned {
-                        _ if session.expires_at <= now => Some(RefusalReason::Expired),
-                        _ if !same_browser => Some(RefusalReason::BrowserMismatch),
-                        Returned::Denied => Some(RefusalReason::ConsentDenied),
-                        Returned::Code(_) => None,
-                    };
-                    if let Some(reason) = reason {
-                        return refuse(conn, &session, reason, now).await;
-                    }
-                    if let Returned::Code(code) = &returned {
-                        let status = session.status.receive_code()?;
-                        let sealed =
-                            region_key.seal(Place::new(TABLE, CODE, session.id), code.expose().as_bytes())?;
-                        let ticket_hash = token::hash(ticket.expose());
-                        sessions::await_confirmation(conn, session.id, status, &sealed, &ticket_hash).await?;
-                    }
-                    Ok(Step::Done(session.return_url))
-                },
-            )
-            .await?
-            .into_result()?;
-        METRICS.session("awaiting_confirmation", "");
-        let mut url = Url::parse(&return_url).map_err(|_| {
-            LinkingError::Store(StoreError::Corrupt {
-                column: "connect_sessions.return_url",
-            })
-        })?;
-        url.query_pairs_mut().append_pair("ticket", ticket.expose());
-        Ok(Secret::new(url.into()))
-    }
-
-    /// A ticket names its region, so that another region can say where it belongs.
-    fn new_ticket(&self) -> Secret<String> {
-        let random = token::generate(self.parts.ids.rng().as_ref());
-        Secret::new(format!("{}.{}", self.parts.settings.region_id, random.expose()))
-    }
-
-    /// Takes the code for one exchange if the subject is the one that began (INV-6); any other subject ends the session.
-    pub(crate) async fn claim(&self, ticket: &str, subject: &Subject) -> Result<Claim, LinkingError> {
-        let handle = token::hash(ticket);
-        let now = self.now();
-        self.parts
-            .db
-            .run_tx(
-                "claim_code",
-                async |conn: &mut Conn| -> Result<Step<Claim>, LinkingError> {
-                    let Some(session) = sessions::lock(conn, Handle::Ticket(&handle)).await? else {
-                        return Err(LinkingError::UnknownSession);
-                    };
-                    if session.status != ConnectSessionStatus::AwaitingConfirmation {
-                        return Err(session.over(now).unwrap_or(LinkingError::Used));
-                    }
-                    if session.expires_at <= now {
-                        return refuse(conn, &session, RefusalReason::Expired, now).await;
-                    }
-                    if session.subject != *subject {
-                        return refuse(conn, &session, RefusalReason::SubjectMismatch, now).await;
-                    }
-                    sessions::take_code(conn, session.id, session.status.confirm()?).await?;
-                    match (session.code_sealed, session.pkce_verifier_sealed) {
-                        (Some(code_sealed), Some(verifier_sealed)) => Ok(Step::Done(Claim {
-                            id: session.id,
-                            subject: session.subject,
-                            code_sealed,
-                            verifier_sealed,
-                        })),
-                        _ => Err(StoreError::Corrupt {
-                            column: "connect_sessions.code_sealed",
-                        }
-                        .into()),
-                    }
-                },
-            )
-            .await?
-            .into_result()
-    }
-
-    /// Opens what a claim took.
-    pub(crate) async fn open_claim(
-        &self,
-        claim: &Claim,
-    ) -> Result<(Secret<String>, PkceVerifier), LinkingError> {
-        let vault = &self.parts.vault;
-        let code = vault
-            .open_text(Place::new(TABLE, CODE, claim.id), &claim.code_sealed)
-            .await?;
-        let verifier = vault
-            .open_text(Place::new(TABLE, VERIFIER, claim.id), &claim.verifier_sealed)
-            .await?;
-        Ok((code, PkceVerifier::from_secret(verifier)))
-    }
-
-    /// The code never reached Zoom: the app may confirm again.
-    pub(crate) async fn give_back(&self, claim: &Claim) -> Result<(), LinkingError> {
-        self.parts
-            .db
-            .run_tx(
-                "give_code_back",
-                async |conn: &mut Conn| -> Result<(), LinkingError> {
-                    let Some(session) = sessions::lock(conn, Handle::Id(claim.id)).await? else {
-                        return Ok(());
-                    };
-                    let status = session.status.give_code_back()?;
-                    Ok(sessions::give_code_back(
-                        conn,
-                        claim.id,
-                        status,
-                        &claim.code_sealed,
-                        &claim.verifier_sealed,
-                    )
-                    .await?)
-                },
-            )
-            .await
-    }
-
-    /// Ends a session that is being confirmed without a link.
-    pub(crate) async fn refuse_claim(
-        &self,
-        claim: &Claim,
-        reason: RefusalReason,
-    ) -> Result<(), LinkingError> {
-        let now = self.now();
-        self.parts
-            .db
-            .run_tx(
-                "refuse_connect_session",
-                async |conn: &mut Conn| -> Result<(), LinkingError> {
-                    match sessions::lock(conn, Handle::Id(claim.id)).await? {
-                        Some(session) if session.status == ConnectSessionStatus::Confirming => {
-                            refuse::<()>(conn, &session, reason, now).await.map(drop)
-                        }
-                        _ => Ok(()),
-                    }
-                },
-            )
-            .await
+    /// Names the session of a connect token in an entry, if there is one.
+    async fn about(&self, entry: AuditEntry, connect_token_hash: &[u8]) -> AuditEntry {
+        let found = match self.parts.db.conn().await {
+            Ok(mut conn) => sessions::of_connect_token(&mut conn, connect_token_hash).await,
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(Some(session)) => entry.subject(&session.subject).connect_session(session.id),
+            _ => entry,
+        }
     }
 }
 
@@ -343,7 +219,7 @@ impl Session {
     pub(crate) fn over(&self, now: Timestamp) -> Option<LinkingError> {
         match (self.status, self.refusal_reason) {
             (_, Some(RefusalReason::Expired)) => Some(LinkingError::Expired),
-            (ConnectSessionStatus::Refused, Some(reason)) => Some(LinkingError::Refused(reason)),
+            (ConnectSessionStatus::Refused, Some(reason)) => Some(LinkingError::Refused(reason.into())),
             (ConnectSessionStatus::Completed | ConnectSessionStatus::Confirming, _) => {
                 Some(LinkingError::Used)
             }
@@ -351,24 +227,4 @@ impl Session {
             _ => None,
         }
     }
-}
-
-/// Ends the session and says so; the caller's transaction commits.
-async fn refuse<T>(
-    conn: &mut Conn,
-    session: &Session,
-    reason: RefusalReason,
-    now: Timestamp,
-) -> Result<Step<T>, LinkingError> {
-    sessions::refuse(conn, session.id, session.status.refuse()?, reason, now).await?;
-    METRICS.session("refused", domicile_kernel::state::TextState::as_str(reason));
-    info!(
-        connect_session.id = %session.id,
-        reason = domicile_kernel::state::TextState::as_str(reason),
-        "a connect session was refused"
-    );
-    Ok(Step::Failed(match reason {
-        RefusalReason::Expired => LinkingError::Expired,
-        reason => LinkingError::Refused(reason),
-    }))
 }

@@ -1,6 +1,11 @@
 //! What the roof configures.
 
+use std::str::FromStr;
+
 use domicile_kernel::RegionId;
+use domicile_region::Directory;
+use domicile_zoom::api::passthrough::CallRules;
+use thiserror::Error;
 use url::Url;
 
 /// The region as linking sees it.
@@ -16,6 +21,61 @@ pub struct LinkingSettings {
     pub return_urls: ReturnUrls,
     /// Zoom home clusters whose users may link here.
     pub clusters: Vec<String>,
+    /// What to do with a user whose home cluster Zoom does not name.
+    pub unknown_cluster: UnknownCluster,
+    /// Which Zoom accounts may link here.
+    pub admission: Admission,
+    /// All regions, to point a user to her own; empty where there is no directory.
+    pub directory: Directory,
+    /// The calls of Zoom's API that the app may make through us.
+    pub zoom_calls: CallRules,
+}
+
+/// What to do with a user whose token answer names the global host or a vanity host, which say nothing of a home cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownCluster {
+    /// She may link.
+    Allow,
+    /// She may not.
+    Refuse,
+}
+
+/// Which Zoom accounts may link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Every one.
+    Open,
+    /// Those that an operator or the app admitted beforehand.
+    Accounts,
+}
+
+/// A word that a setting does not take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("must be {0}")]
+pub struct InvalidChoice(&'static str);
+
+impl FromStr for UnknownCluster {
+    type Err = InvalidChoice;
+
+    fn from_str(text: &str) -> Result<Self, InvalidChoice> {
+        match text {
+            "allow" => Ok(Self::Allow),
+            "refuse" => Ok(Self::Refuse),
+            _ => Err(InvalidChoice("allow or refuse")),
+        }
+    }
+}
+
+impl FromStr for Admission {
+    type Err = InvalidChoice;
+
+    fn from_str(text: &str) -> Result<Self, InvalidChoice> {
+        match text {
+            "open" => Ok(Self::Open),
+            "accounts" => Ok(Self::Accounts),
+            _ => Err(InvalidChoice("open or accounts")),
+        }
+    }
 }
 
 /// The URL prefixes to which browsers may return, compared as parsed URLs.

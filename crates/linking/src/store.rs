@@ -1,5 +1,6 @@
 //! The queries of linking.
 
+pub(crate) mod admissions;
 pub(crate) mod grants;
 pub(crate) mod links;
 pub(crate) mod sessions;

@@ -20,6 +20,12 @@ pub enum ObjectsError {
         /// What is wrong, one entry for each fault.
         faults: Vec<SettingFault>,
     },
+    /// AWS's settings for something else than the storage are incomplete or contradict each other; all faults are listed.
+    #[error("AWS's settings are at fault: {}", list(.faults))]
+    Aws {
+        /// What is wrong, one entry for each fault.
+        faults: Vec<SettingFault>,
+    },
     /// The folder of `file://` storage is not there and cannot be made.
     #[error("the storage folder {} cannot be used", path.display())]
     Folder {
@@ -45,6 +51,9 @@ pub enum ObjectsError {
         /// What the storage said.
         source: object_store::Error,
     },
+    /// An access key's id or a session token has characters that no header can carry.
+    #[error("the AWS credentials cannot stand in a request")]
+    Credentials,
     /// A range that holds no byte.
     #[error("the range of bytes is empty")]
     EmptyRange,
@@ -75,12 +84,17 @@ impl ObjectsError {
     pub fn fate(&self) -> Fate {
         match self {
             Self::Settings { .. }
+            | Self::Aws { .. }
             | Self::Key(_)
             | Self::NotFound { .. }
             | Self::EmptyRange
             | Self::TooLarge { .. } => Fate::Final,
             // Rights are granted, disks emptied, credentials rotated while jobs wait.
-            Self::Folder { .. } | Self::Denied { .. } | Self::UploadFailed | Self::Corrupt => Fate::RETRY,
+            Self::Folder { .. }
+            | Self::Denied { .. }
+            | Self::Credentials
+            | Self::UploadFailed
+            | Self::Corrupt => Fate::RETRY,
             Self::Storage { source, .. } => egress_error(source).map_or(Fate::RETRY, EgressError::fate),
         }
     }

@@ -3,6 +3,7 @@
 mod error;
 mod key;
 mod options;
+mod signer;
 mod storage;
 mod transport;
 mod upload;
@@ -10,5 +11,6 @@ mod upload;
 pub use error::{ObjectsError, SettingFault};
 pub use key::{InvalidObjectKey, ObjectKey};
 pub use options::S3Options;
+pub use signer::AwsSigner;
 pub use storage::{ObjectHead, ObjectStorage, TIMEOUTS};
 pub use upload::{StoredObject, Upload};

@@ -1,4 +1,4 @@
-//! S3's own settings, by the names that AWS's tools gave them.
+//! AWS's own settings for S3, and for what else is called with the same credentials, by the names that AWS's tools gave them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use domicile_kernel::Secret;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use url::{Host, Url};
 
-use crate::error::SettingFault;
+use crate::error::{ObjectsError, SettingFault};
 
 /// The settings that are passed on as they are, and their names in `object_store`.
 const PASSED_ON: [(&str, &str); 3] = [
@@ -18,7 +18,7 @@ const PASSED_ON: [(&str, &str); 3] = [
 ];
 
 /// The settings that are read here.
-const READ: [&str; 12] = [
+const READ: [&str; 13] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -27,6 +27,7 @@ const READ: [&str; 12] = [
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_S3",
     "AWS_ENDPOINT_URL_STS",
+    "AWS_ENDPOINT_URL_KMS",
     "AWS_VIRTUAL_HOSTED_STYLE_REQUEST",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_ROLE_ARN",
@@ -56,6 +57,18 @@ impl S3Options {
         )
     }
 
+    /// The server that is called instead of Amazon's KMS, if a setting names one.
+    pub fn kms_endpoint(&self) -> Result<Option<Url>, ObjectsError> {
+        let mut reader = Reader::new(self);
+        let endpoint = ["AWS_ENDPOINT_URL_KMS", "AWS_ENDPOINT_URL"]
+            .into_iter()
+            .find(|name| self.get(name).is_some())
+            .and_then(|name| reader.url(name));
+        reader
+            .finish(Some(endpoint))
+            .map_err(|faults| ObjectsError::Aws { faults })
+    }
+
     fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|value| value.expose().as_str())
     }
@@ -81,7 +94,8 @@ pub(crate) struct S3Settings {
     passed_on: Vec<(AmazonS3ConfigKey, String)>,
 }
 
-enum Credentials {
+/// What requests are signed with.
+pub(crate) enum Credentials {
     Static {
         key_id: String,
         secret: Secret<String>,
@@ -98,23 +112,15 @@ enum Credentials {
 impl S3Settings {
     /// Reads URL and options and lists every fault.
     pub(crate) fn read(url: &Url, options: &S3Options) -> Result<Self, Vec<SettingFault>> {
-        let mut reader = Reader {
-            options,
-            faults: Vec::new(),
-        };
+        let mut reader = Reader::new(options);
         let settings = reader.read(url);
-        match settings {
-            Some(settings) if reader.faults.is_empty() => Ok(settings),
-            _ => Err(reader.faults),
-        }
+        reader.finish(settings)
     }
 
     /// The hosts that are called: the bucket's and, with a web identity, the token service's.
     pub(crate) fn hosts(&self) -> Result<Vec<HostRule>, InvalidRule> {
         let mut hosts = vec![HostRule::for_url(&self.endpoint)?];
-        if let Credentials::WebIdentity { sts, .. } = &self.credentials {
-            hosts.push(HostRule::for_url(sts)?);
-        }
+        hosts.extend(self.credentials.hosts()?);
         Ok(hosts)
     }
 
@@ -127,8 +133,37 @@ impl S3Settings {
             .with_virtual_hosted_style_request(self.virtual_hosted)
             // The fence decides over plain http.
             .with_allow_http(true);
-        builder = match self.credentials {
-            Credentials::Static {
+        builder = self.credentials.put_into(builder);
+        self.passed_on
+            .into_iter()
+            .fold(builder, |builder, (key, value)| builder.with_config(key, value))
+    }
+}
+
+impl Credentials {
+    /// The credentials alone, for what is signed beside S3's requests.
+    pub(crate) fn read(options: &S3Options) -> Result<Self, Vec<SettingFault>> {
+        let mut reader = Reader::new(options);
+        reader.unknown();
+        // The region leads to the token service; an access key needs none.
+        let needs_region = options.get("AWS_WEB_IDENTITY_TOKEN_FILE").is_some()
+            && options.get("AWS_ENDPOINT_URL_STS").is_none();
+        let region = if needs_region { reader.region() } else { None };
+        let credentials = reader.credentials(region.as_deref());
+        reader.finish(credentials)
+    }
+
+    /// The hosts that are called for them: the token service's, with a web identity.
+    pub(crate) fn hosts(&self) -> Result<Vec<HostRule>, InvalidRule> {
+        match self {
+            Self::Static { .. } => Ok(Vec::new()),
+            Self::WebIdentity { sts, .. } => Ok(vec![HostRule::for_url(sts)?]),
+        }
+    }
+
+    pub(crate) fn put_into(self, builder: AmazonS3Builder) -> AmazonS3Builder {
+        match self {
+            Self::Static {
                 key_id,
                 secret,
                 session_token,
@@ -141,7 +176,7 @@ impl S3Settings {
                     None => builder,
                 }
             }
-            Credentials::WebIdentity {
+            Self::WebIdentity {
                 token_file,
                 role_arn,
                 session_name,
@@ -154,10 +189,7 @@ impl S3Settings {
                     session_name.unwrap_or_else(|| "domicile".to_owned()),
                 )
                 .with_config(AmazonS3ConfigKey::StsEndpoint, sts.as_str().trim_end_matches('/')),
-        };
-        self.passed_on
-            .into_iter()
-            .fold(builder, |builder, (key, value)| builder.with_config(key, value))
+        }
     }
 }
 
@@ -166,7 +198,22 @@ struct Reader<'a> {
     faults: Vec<SettingFault>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(options: &'a S3Options) -> Self {
+        Self {
+            options,
+            faults: Vec::new(),
+        }
+    }
+
+    /// What was read, if nothing of it was at fault.
+    fn finish<T>(self, read: Option<T>) -> Result<T, Vec<SettingFault>> {
+        match read {
+            Some(read) if self.faults.is_empty() => Ok(read),
+            _ => Err(self.faults),
+        }
+    }
+
     fn fault(&mut self, setting: &str, problem: impl Into<String>) {
         self.faults.push(SettingFault::new(setting, problem));
     }

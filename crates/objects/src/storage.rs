@@ -269,7 +269,7 @@ fn not_a_storage_url() -> SettingFault {
 }
 
 /// Few and short: jobs that need storage have a schedule of their own.
-fn retries() -> RetryConfig {
+pub(crate) fn retries() -> RetryConfig {
     RetryConfig {
         backoff: BackoffConfig {
             init_backoff: Duration::from_millis(100),

@@ -11,6 +11,7 @@ mod fetch;
 mod format;
 mod inspect;
 
+mod erase;
 mod library;
 pub mod routes;
 mod view;
@@ -19,6 +20,7 @@ mod metrics;
 mod sealed;
 mod store;
 
+pub use erase::{Erased, RecordingsEraser};
 pub use error::{FetchError, FoundSize, RecordingsError};
 pub use jobs::{FETCH, MERGE, Parts, SETTLE, handlers, take};
 pub use library::Library;

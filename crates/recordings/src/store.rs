@@ -15,13 +15,13 @@ use domicile_store::{Conn, StoreError, parse_state};
 use uuid::Uuid;
 
 pub(crate) use files::{
-    FileRow, FileValues, begin_attempt, forget_attempt, insert as insert_file, lock as lock_file,
-    mark_failed, mark_stored, of_recording as files_of_recording, of_recordings as files_of_recordings,
-    one as file, renew as renew_file,
+    FileRow, FileValues, begin_attempt, delete as delete_file, forget_attempt, insert as insert_file,
+    lock as lock_file, mark_failed, mark_stored, of_recording as files_of_recording,
+    of_recordings as files_of_recordings, one as file, renew as renew_file, strip as strip_file,
 };
 pub(crate) use recordings::{
-    NewRecording, RecordingRow, describe, insert_if_absent, lock, lock_by_meeting, one_listed, page,
-    set_status,
+    NewRecording, RecordingRow, delete as delete_recording, describe, forget_topic, insert_if_absent, lock,
+    lock_by_meeting, of_link as recordings_of_link, one_listed, page, set_status,
 };
 
 /// What this room needs to know of a link.

@@ -148,6 +148,20 @@ diesel::table! {
         generation -> Int8,
         /// When the tokens were received.
         refreshed_at -> Timestamptz,
+        /// fresh: the refresh token is Zoom's latest; unsure: an answer was lost, so Zoom may have replaced it; ended: Zoom refused it.
+        state -> Text,
+        /// Who may ask Zoom for the next pair; null while nobody does.
+        refresh_lease_token -> Nullable<Uuid>,
+        /// When others may ask.
+        refresh_lease_expires_at -> Nullable<Timestamptz>,
+        /// When the request under way was begun; left behind by a process that died, whose answer is lost.
+        refresh_started_at -> Nullable<Timestamptz>,
+        /// How many refreshes failed since the last one that succeeded.
+        refresh_failures -> Int4,
+        /// Zoom is not asked again before this; null when it may be asked at once.
+        refresh_not_before -> Nullable<Timestamptz>,
+        /// When the present access token was handed out for the first time, or a former one; null when none ever was.
+        last_used_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -254,6 +268,8 @@ diesel::table! {
         updated_at -> Timestamptz,
         /// When it ended.
         revoked_at -> Nullable<Timestamptz>,
+        /// Why it needs a new authorization; it says nothing while the status is another, because older versions do not clear it.
+        reauthorization_reason -> Nullable<Text>,
     }
 }
 

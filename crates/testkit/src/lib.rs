@@ -9,3 +9,4 @@
 pub mod app;
 pub mod clock;
 pub mod db;
+pub mod token_endpoint;

@@ -1,5 +1,6 @@
 //! The queries of the `vault_keys` table.
 
+use diesel::dsl::{count_star, exists, select};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use domicile_kernel::{KeyId, Timestamp, ZoomAccountId};
@@ -54,7 +55,7 @@ pub(crate) async fn live(
     Ok(row.map(wrapped_key))
 }
 
-/// Inserts a new key unless another process was first; then nothing is changed and the caller reads again.
+/// Inserts a new key; false if another process was first, and then nothing is changed.
 pub(crate) async fn insert(
     conn: &mut Conn,
     account: Option<&ZoomAccountId>,
@@ -62,8 +63,8 @@ pub(crate) async fn insert(
     region_key_id: &str,
     wrapped: &[u8],
     now: Timestamp,
-) -> Result<(), StoreError> {
-    diesel::insert_into(vault_keys::table)
+) -> Result<bool, StoreError> {
+    let rows = diesel::insert_into(vault_keys::table)
         .values((
             vault_keys::id.eq(id.as_uuid()),
             vault_keys::zoom_account_id.eq(account.map(ZoomAccountId::as_str)),
@@ -74,7 +75,81 @@ pub(crate) async fn insert(
         .on_conflict_do_nothing()
         .execute(conn)
         .await?;
-    Ok(())
+    Ok(rows == 1)
+}
+
+/// Whether a key is alive.
+pub(crate) async fn is_live(conn: &mut Conn, id: KeyId) -> Result<bool, StoreError> {
+    let live = vault_keys::table
+        .filter(vault_keys::id.eq(id.as_uuid()))
+        .filter(vault_keys::destroyed_at.is_null());
+    Ok(select(exists(live)).get_result(conn).await?)
+}
+
+/// Locks a live key's row against changes until the transaction ends; false if the key is not alive.
+pub(crate) async fn lock_live(conn: &mut Conn, id: KeyId) -> Result<bool, StoreError> {
+    let row: Option<Uuid> = vault_keys::table
+        .select(vault_keys::id)
+        .filter(vault_keys::id.eq(id.as_uuid()))
+        .filter(vault_keys::destroyed_at.is_null())
+        .for_share()
+        .first(conn)
+        .await
+        .optional()?;
+    Ok(row.is_some())
+}
+
+/// How many live data keys each region key wraps.
+pub(crate) async fn counts(conn: &mut Conn) -> Result<Vec<(String, i64)>, StoreError> {
+    Ok(vault_keys::table
+        .group_by(vault_keys::region_key_id)
+        .select((vault_keys::region_key_id, count_star()))
+        .filter(vault_keys::destroyed_at.is_null())
+        .order(vault_keys::region_key_id)
+        .load(conn)
+        .await?)
+}
+
+/// Live data keys that this region key wraps, by id, after this one.
+pub(crate) async fn wrapped_by(
+    conn: &mut Conn,
+    region_key_id: &str,
+    after: Option<KeyId>,
+    limit: i64,
+) -> Result<Vec<WrappedKey>, StoreError> {
+    let rows: Vec<Row> = vault_keys::table
+        .select(COLUMNS)
+        .filter(vault_keys::region_key_id.eq(region_key_id))
+        .filter(vault_keys::destroyed_at.is_null())
+        .filter(vault_keys::id.gt(after.map_or(Uuid::nil(), |id| id.as_uuid())))
+        .order(vault_keys::id)
+        .limit(limit)
+        .load(conn)
+        .await?;
+    Ok(rows.into_iter().map(wrapped_key).collect())
+}
+
+/// Puts a new wrapping in the place of the one that was read; false if the row was changed or destroyed since.
+pub(crate) async fn rewrap(
+    conn: &mut Conn,
+    id: KeyId,
+    old: (&str, &[u8]),
+    new: (&str, &[u8]),
+) -> Result<bool, StoreError> {
+    let rows = diesel::update(
+        vault_keys::table
+            .filter(vault_keys::id.eq(id.as_uuid()))
+            .filter(vault_keys::region_key_id.eq(old.0))
+            .filter(vault_keys::wrapped_key.eq(old.1))
+            .filter(vault_keys::destroyed_at.is_null()),
+    )
+    .set((
+        vault_keys::region_key_id.eq(new.0),
+        vault_keys::wrapped_key.eq(new.1),
+    ))
+    .execute(conn)
+    .await?;
+    Ok(rows == 1)
 }
 
 /// Destroys a key.

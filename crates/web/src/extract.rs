@@ -7,6 +7,7 @@ mod json;
 mod zoom;
 
 pub use app_key::{AppKey, AppKeys, InvalidAppKeys};
+pub use body::RawBody;
 pub use config::configure;
 pub use json::{JsonLimits, ProblemJson};
 pub use zoom::{VerifiedZoomRequest, ZoomEndpointVerifier, ZoomRequest};

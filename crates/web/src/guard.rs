@@ -18,12 +18,16 @@ mod service;
 
 use std::sync::Arc;
 
+use actix_web::http::header::HeaderName;
 use domicile_kernel::Ids;
 use url::Url;
 
 use crate::metrics::Metrics;
 
 pub use host::HostName;
+
+/// Names the service whose answer is passed on, such as `zoom`. A guard leaves status and body of such an answer alone.
+pub const UPSTREAM: HeaderName = HeaderName::from_static("domicile-upstream");
 
 /// Which of the three listeners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -7,6 +7,7 @@ mod demo;
 mod dev;
 mod generate;
 mod interop;
+mod moto;
 mod run;
 mod test;
 mod tidy;

@@ -1,11 +1,12 @@
 //! `cargo xtask test`: all checks and all tests, in the order in which a failure is cheapest.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use domicile_localpg::{Cluster, binaries::program_exists};
 
 use crate::run::{Outcome, note, shown};
-use crate::{generate, interop, tidy, tree};
+use crate::{generate, interop, moto, tidy, tree};
 
 /// Where the tests find their server; `domicile_testkit::db` reads it.
 const SERVER_URL_VARIABLE: &str = "DOMICILE_TEST_DATABASE_URL";
@@ -13,7 +14,7 @@ const SERVER_URL_VARIABLE: &str = "DOMICILE_TEST_DATABASE_URL";
 /// The options of `test`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Also compare with implementations that this project did not write; installs them with npm
+    /// Also compare with implementations that this project did not write; installs them with npm and pip
     #[arg(long)]
     interop: bool,
 }
@@ -40,6 +41,8 @@ fn all(args: &Args, steps: &mut Steps) -> Outcome {
             "--locked",
             "--workspace",
             "--all-targets",
+            "--features",
+            moto::FEATURES,
             "--",
             "-D",
             "warnings",
@@ -68,18 +71,36 @@ fn all(args: &Args, steps: &mut Steps) -> Outcome {
                 .env(SERVER_URL_VARIABLE, &url),
         )
     })?;
+    if args.interop {
+        steps.run("AWS's services, as moto plays them", || {
+            // The whole workspace, so that no dependency is built with other features than for the tests below.
+            let mut tests = runner();
+            tests.args(["--features", moto::FEATURES, "--test", "moto"]);
+            moto::run(tests.env(SERVER_URL_VARIABLE, &url))
+        })?;
+    }
     // Last, so that its summary ends the output.
     steps.run("tests", || {
-        let mut command = tree::cargo();
-        if program_exists("cargo-nextest") {
-            command.args(["nextest", "run", "--locked", "--workspace"]);
-        } else {
-            command.args(["test", "--locked", "--workspace", "--all-targets"]);
+        let mut tests = runner();
+        if !program_exists("cargo-nextest") {
+            tests.arg("--all-targets");
         }
-        shown(command.env(SERVER_URL_VARIABLE, &url))
+        shown(tests.env(SERVER_URL_VARIABLE, &url))
     })?;
     cluster.stop()?;
     Ok(())
+}
+
+/// What runs the tests of the workspace.
+fn runner() -> Command {
+    let mut command = tree::cargo();
+    if program_exists("cargo-nextest") {
+        command.args(["nextest", "run"]);
+    } else {
+        command.arg("test");
+    }
+    command.args(["--locked", "--workspace"]);
+    command
 }
 
 /// What was done and how long it took.

@@ -4,6 +4,8 @@ mod answer;
 mod error;
 mod path;
 
+pub mod passthrough;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -12,6 +12,8 @@ pub mod host;
 
 pub mod oauth;
 
+pub mod scope;
+
 pub mod api;
 
 mod transport;

@@ -179,7 +179,14 @@ impl ZoomOAuth {
             .body(Bytes::from(body))
             .map_err(|_| OAuthError::NotARequest)?;
         match self.call(request).await {
-            Ok(_) | Err(OAuthError::InvalidGrant { .. }) => Ok(()),
+            Ok(_)
+            | Err(
+                OAuthError::InvalidGrant { .. }
+                | OAuthError::Rejected {
+                    error: Some("invalid_token"),
+                    ..
+                },
+            ) => Ok(()),
             Err(error) => Err(error),
         }
     }

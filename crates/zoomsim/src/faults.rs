@@ -73,6 +73,10 @@ pub(crate) async fn with(
             hang_up(request);
             answer
         }
+        FaultKind::HangUp => {
+            hang_up(request);
+            HttpResponse::NoContent().finish()
+        }
         _ => match instead(&fault, target, sim.now()) {
             Some(answer) => answer,
             None => operate().await,
@@ -89,6 +93,8 @@ fn instead(fault: &FaultKind, target: Target, now: Timestamp) -> Option<HttpResp
         FaultKind::RateLimited { retry_after, seconds } => rate_limited(*retry_after, *seconds, now),
         FaultKind::Unauthorized if target == Target::Token => TokenError::INVALID_CLIENT.response(),
         FaultKind::InvalidGrant => TokenError::DEAD_TOKEN.response(),
+        FaultKind::InvalidGrantCode { code } => HttpResponse::BadRequest()
+            .json(json!({ "error": TokenError::DEAD_TOKEN.error, "reason": "Invalid Token!", "code": code })),
         FaultKind::Unauthorized => api(StatusCode::UNAUTHORIZED, 124, "Invalid access token."),
         FaultKind::Forbidden => api(StatusCode::FORBIDDEN, 200, "No permission."),
         FaultKind::NotFound => api(StatusCode::NOT_FOUND, 3301, "This recording does not exist."),

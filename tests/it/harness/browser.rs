@@ -73,13 +73,19 @@ impl Browser {
 
     /// Opens a URL, keeps and forgets cookies as told, and follows nothing.
     pub async fn get(&mut self, url: &Url) -> Answer {
+        self.open(url, None).await
+    }
+
+    /// The same with a cookie that a neighbouring host planted, which a browser sends before those of this host.
+    pub async fn get_with_cookie_before(&mut self, url: &Url, cookie: &str) -> Answer {
+        self.open(url, Some(cookie.to_owned())).await
+    }
+
+    async fn open(&mut self, url: &Url, planted: Option<String>) -> Answer {
         let mut request = Request::get(url.as_str()).header("accept", "text/html");
-        if !self.jar.is_empty() {
-            let cookies: Vec<_> = self
-                .jar
-                .iter()
-                .map(|(name, value)| format!("{name}={value}"))
-                .collect();
+        let own = self.jar.iter().map(|(name, value)| format!("{name}={value}"));
+        let cookies: Vec<_> = planted.into_iter().chain(own).collect();
+        if !cookies.is_empty() {
             request = request.header(COOKIE, cookies.join("; "));
         }
         let answer = call(&self.client, request.body(Bytes::new()).unwrap()).await;

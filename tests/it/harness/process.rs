@@ -42,13 +42,18 @@ pub struct Process(Child);
 
 impl Process {
     pub fn start(environment: &BTreeMap<String, String>, role: &str) -> Self {
+        Self::start_command(environment, &[role])
+    }
+
+    /// The same for a command of several words.
+    pub fn start_command(environment: &BTreeMap<String, String>, arguments: &[&str]) -> Self {
         let log = if std::env::var_os("DOMICILE_TEST_LOGS").is_some() {
             Stdio::inherit()
         } else {
             Stdio::null()
         };
         Self(
-            command(environment, &[role])
+            command(environment, arguments)
                 .stdout(log)
                 .stderr(Stdio::inherit())
                 .spawn()

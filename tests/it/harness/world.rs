@@ -16,7 +16,7 @@ use domicile_testkit::app::{AppApi, ReceivedEvent, ReceivingApp, ReceivingAppHan
 use domicile_testkit::db::TestDb;
 use domicile_zoomsim::{
     ConsentOrder, Decision, FileKind, FileSelection, NewApp, NewFile, NewMeeting, NewRecording,
-    NewSubscription, NewUser, User, Zoomsim, ZoomsimSettings,
+    NewSubscription, NewUser, Usage, User, Zoomsim, ZoomsimSettings,
 };
 use http::{Method, Request};
 use serde_json::{Value, json};
@@ -61,7 +61,15 @@ struct Sockets {
 impl World {
     /// A world whose region runs in this process.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with some other settings.
+    pub async fn start_with(settings: &[(&str, &str)]) -> Self {
         let mut world = Self::without_region().await;
+        for (name, value) in settings {
+            world.environment.insert((*name).to_owned(), (*value).to_owned());
+        }
         world.start_region().await;
         world.register_app().await;
         world
@@ -97,6 +105,8 @@ impl World {
             ("DOMICILE_REGION_ID", "eu".to_owned()),
             ("DOMICILE_REGION_NAME", "European Union".to_owned()),
             ("DOMICILE_REGION_ZOOM_CLUSTERS", "eu".to_owned()),
+            ("DOMICILE_REGION_UNKNOWN_CLUSTER", "allow".to_owned()),
+            ("DOMICILE_REGION_ADMISSION", "open".to_owned()),
             ("DOMICILE_HTTP_PUBLIC_URL", public_url.to_string()),
             ("DOMICILE_HTTP_PUBLIC_LISTEN", address(&sockets.public)),
             ("DOMICILE_HTTP_APP_LISTEN", address(&sockets.app)),
@@ -165,15 +175,44 @@ impl World {
         self.running = Some(stop.drop_guard());
     }
 
+    /// A world whose region runs, and whose Marketplace app is not registered yet.
+    pub async fn without_app() -> Self {
+        let mut world = Self::without_region().await;
+        world.start_region().await;
+        world
+    }
+
     /// Registers the Marketplace app at Zoom; the region's endpoint is challenged then, so it must run.
     pub async fn register_app(&self) {
+        self.register(NewApp::default()).await;
+    }
+
+    /// The same as an app of this kind.
+    pub async fn register_app_as(&self, usage: Usage) {
+        let app = NewApp {
+            usage,
+            ..NewApp::default()
+        };
+        self.register(app).await;
+    }
+
+    /// The same with these scopes and no other.
+    pub async fn register_app_with_scopes(&self, scopes: &[&str]) {
+        let app = NewApp {
+            scopes: scopes.iter().map(|scope| (*scope).into()).collect(),
+            ..NewApp::default()
+        };
+        self.register(app).await;
+    }
+
+    async fn register(&self, app: NewApp) {
         let events_url = self.public_url.join("/zoom/events").unwrap();
         let app = NewApp {
             client_id: Some(CLIENT_ID.to_owned()),
             client_secret: Some(CLIENT_SECRET.to_owned()),
             redirect_uris: vec![self.public_url.join("/oauth/callback").unwrap().to_string()],
             subscriptions: vec![NewSubscription::new(events_url, WEBHOOK_SECRET)],
-            ..NewApp::default()
+            ..app
         };
         self.zoom.sim().create_app(app).await.unwrap();
     }
@@ -251,6 +290,46 @@ impl World {
         let answer = self.confirm(&ticket, subject).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()
+    }
+
+    /// How many links there are.
+    pub async fn links(&self) -> usize {
+        let list = self.api(Method::GET, "/v1/links", None).await.json();
+        list["data"].as_array().unwrap().len()
+    }
+
+    /// After an attack, the honest user still gets her link.
+    pub async fn honest_user_still_links(&self) {
+        let user = self.zoom_user();
+        self.link(ALICE, &user).await;
+        assert_eq!(self.links().await, 1);
+    }
+
+    /// The audit's entries of a subject or of all, newest first.
+    pub async fn audit(&self, subject: Option<&str>) -> Vec<Value> {
+        let query = subject
+            .map(|subject| format!("&subject={subject}"))
+            .unwrap_or_default();
+        let list = self
+            .api(Method::GET, &format!("/v1/audit-entries?limit=200{query}"), None)
+            .await
+            .json();
+        list["data"].as_array().unwrap().clone()
+    }
+
+    /// The reasons of everything that the audit calls refused, newest first.
+    pub async fn refusals(&self, subject: Option<&str>) -> Vec<String> {
+        let entries = self.audit(subject).await;
+        let refused = entries.iter().filter(|entry| entry["outcome"] == "refused");
+        refused
+            .map(|entry| entry["reason"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    /// Moves every open connect session past its end.
+    pub async fn sessions_run_out(&self) {
+        let sql = "UPDATE connect_sessions SET expires_at = '2000-01-01' WHERE finished_at IS NULL";
+        self.db.client().await.batch_execute(sql).await.unwrap();
     }
 
     /// A recording of the user's, not announced yet; gives the meeting's uuid.

@@ -114,7 +114,10 @@ impl Document {
     pub fn assert_describes(&self, method: &Method, template: &str, answer: &Answer) {
         let operation = self.operation(method, template);
         let what = format!("{} answering {}", operation.name(), answer.status);
-        let response = self.follow(&operation.value["responses"][answer.status.as_str()]);
+        let responses = &operation.value["responses"];
+        let class = format!("{}XX", answer.status.as_u16() / 100);
+        let exact = responses.get(answer.status.as_str());
+        let response = self.follow(exact.unwrap_or(&responses[&class]));
         assert!(response.is_object(), "{what} is not described: {}", answer.text());
         let uuid = json!({ "type": "string", "format": "uuid" });
         self.assert_fits(&what, &uuid, &text(&answer.headers, "x-request-id").into());
@@ -129,6 +132,12 @@ impl Document {
             assert!(answer.body.is_empty(), "{what} has a body: {}", answer.text());
             return;
         };
+        if answer.body.is_empty()
+            && !answer.headers.contains_key("content-type")
+            && content.contains_key("*/*")
+        {
+            return;
+        }
         let content_type = text(&answer.headers, "content-type");
         let Some(media) = content.get(content_type).or_else(|| content.get("*/*")) else {
             panic!("{what} is {content_type}, which is not described");

@@ -178,7 +178,8 @@ impl Story {
 
     /// The access token is at its end, and so it is renewed.
     async fn run_out(&self) {
-        let sql = "UPDATE grants SET access_expires_at = '2000-01-01';
+        let sql =
+            "UPDATE grants SET access_expires_at = '2000-01-01', refreshed_at = now() - interval '50 days';
                    UPDATE jobs SET due_at = '2000-01-01' WHERE kind = 'grant.refresh' AND status = 'queued'";
         self.world.db.client().await.batch_execute(sql).await.unwrap();
     }

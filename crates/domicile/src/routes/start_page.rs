@@ -2,6 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
+use domicile_region::DirectoryEntry;
 use domicile_web::page;
 use maud::html;
 use url::Url;
@@ -12,6 +13,8 @@ use crate::settings::Settings;
 pub(super) struct StartPage {
     region_name: String,
     start_url: Url,
+    /// The other regions, for whoever came to the wrong one.
+    others: Vec<DirectoryEntry>,
 }
 
 impl StartPage {
@@ -19,6 +22,14 @@ impl StartPage {
         Self {
             region_name: settings.region.name.clone(),
             start_url: settings.app.start_url.clone(),
+            others: settings
+                .region
+                .directory
+                .regions()
+                .iter()
+                .filter(|entry| entry.id != settings.region.id)
+                .cloned()
+                .collect(),
         }
     }
 }
@@ -42,6 +53,15 @@ async fn show(this: web::Data<StartPage>) -> HttpResponse {
             p.lead { "What is connected here stays here: your Zoom data is kept in this region alone." }
             p { "Sign in to the application first. There you choose “Connect Zoom”, so that your Zoom account is connected to you and to nobody else." }
             p.actions { a.button href=(this.start_url) rel="noreferrer" { "Go to the application" } }
+            @if !this.others.is_empty() {
+                h2 { "Your data belongs elsewhere?" }
+                p.soft { "Each region is a deployment of its own and shares nothing with this one." }
+                ul.list {
+                    @for region in &this.others {
+                        li { a href=(region.install_url) rel="noreferrer" { (region.name) } }
+                    }
+                }
+            }
         }
     };
     page::respond(StatusCode::OK, &page::layout(&title, &main))

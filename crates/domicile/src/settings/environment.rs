@@ -68,6 +68,10 @@ impl FromIterator<(String, String)> for Environment {
 
 /// The setting whose value a `NAME_FILE` variable names a file for.
 fn setting_of_file(name: &str) -> Option<&str> {
+    // A setting of this very name is itself the path that it says.
+    if is_known(name) {
+        return None;
+    }
     let setting = name.strip_suffix(FILE_SUFFIX)?;
     (name.starts_with(PREFIX) && is_known(setting)).then_some(setting)
 }

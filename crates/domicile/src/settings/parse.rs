@@ -6,11 +6,13 @@ use std::str::FromStr;
 use domicile_delivery::{Destination, EventSecrets};
 use domicile_egress::HostRule;
 use domicile_kernel::{RegionId, Secret};
-use domicile_linking::ReturnUrls;
-use domicile_objects::{ObjectStorage, S3Options};
+use domicile_linking::{Admission, ReturnUrls, UnknownCluster};
+use domicile_objects::{AwsSigner, ObjectStorage, S3Options};
+use domicile_region::{Directory, Findings};
 use domicile_store::DbSettings;
-use domicile_vault::RegionKeys;
+use domicile_vault::RegionKeySettings;
 use domicile_web::extract::AppKeys;
+use domicile_zoom::api::passthrough::CallRules;
 use domicile_zoom::host::ZoomHosts;
 use domicile_zoom::signature::WebhookSecrets;
 use serde::Deserialize;
@@ -20,13 +22,18 @@ use url::Url;
 use super::environment::Environment;
 use super::faults::Faults;
 use super::reference::{Requirement, SETTINGS};
-use super::{AppSettings, HttpSettings, ObjectsSettings, RegionSettings, Settings, ZoomSettings};
+use super::{
+    AppSettings, HttpSettings, ObjectsSettings, RegionSettings, Settings, VaultSettings, ZoomSettings,
+};
 
 #[derive(Deserialize, Default)]
 struct RegionSection {
     id: Option<String>,
     name: Option<String>,
     zoom_clusters: Option<String>,
+    unknown_cluster: Option<String>,
+    admission: Option<String>,
+    directory_file: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -50,6 +57,7 @@ struct ZoomSection {
     oauth_url: Option<String>,
     api_url: Option<String>,
     hosts: Option<String>,
+    calls: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -94,7 +102,7 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, Faults> {
         reader.http(),
         reader.database(),
         reader.zoom(),
-        reader.vault_keys(),
+        reader.vault(),
         reader.objects(),
         reader.app(),
         reader.egress_allow(),
@@ -107,7 +115,7 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, Faults> {
             Some(http),
             Some(database),
             Some(zoom),
-            Some(vault_keys),
+            Some(vault),
             Some(objects),
             Some(app),
             Some(egress_allow),
@@ -118,7 +126,7 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, Faults> {
             http,
             database,
             zoom,
-            vault_keys,
+            vault,
             objects,
             app,
             egress_allow,
@@ -208,11 +216,63 @@ impl Reader {
                 None => Some(clusters),
             }
         });
+        let unknown_cluster =
+            self.parsed::<UnknownCluster>("DOMICILE_REGION_UNKNOWN_CLUSTER", section.unknown_cluster);
+        let admission = self.parsed::<Admission>("DOMICILE_REGION_ADMISSION", section.admission);
+        let directory = self.directory(section.directory_file);
+        if let (Some(directory), Some(id), Some(clusters)) = (&directory, &id, &zoom_clusters) {
+            self.agreement(directory, id, clusters);
+        }
         Some(RegionSettings {
             id: id?,
             name: name?,
             zoom_clusters: zoom_clusters?,
+            unknown_cluster: unknown_cluster?,
+            admission: admission?,
+            directory: directory?,
         })
+    }
+
+    /// The directory; an empty one where none is named.
+    fn directory(&mut self, file: Option<String>) -> Option<Directory> {
+        const FILE: &str = "DOMICILE_REGION_DIRECTORY_FILE";
+        let Some(path) = self.text(FILE, file) else {
+            return Some(Directory::default());
+        };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("the file cannot be read: {}", error.kind()));
+        let text = self.faults.take(FILE, text)?;
+        match Directory::parse(&text) {
+            Ok(directory) => Some(directory),
+            Err(Findings(findings)) => {
+                for finding in findings {
+                    self.faults.add(FILE, finding);
+                }
+                None
+            }
+        }
+    }
+
+    /// What the directory says of this region must be what its settings say.
+    fn agreement(&mut self, directory: &Directory, id: &RegionId, clusters: &[String]) {
+        if directory.regions().is_empty() {
+            return;
+        }
+        let mut clusters = clusters.to_vec();
+        clusters.sort_unstable();
+        let theirs = directory.region(id).map(|entry| {
+            let mut theirs = entry.zoom_clusters.clone();
+            theirs.sort_unstable();
+            theirs
+        });
+        let problem = match theirs {
+            None => format!("does not list this region, {id}"),
+            Some(theirs) if theirs != clusters => {
+                format!("gives the region {id} other clusters than DOMICILE_REGION_ZOOM_CLUSTERS")
+            }
+            Some(_) => return,
+        };
+        self.faults.add("DOMICILE_REGION_DIRECTORY_FILE", problem);
     }
 
     fn http(&mut self) -> Option<HttpSettings> {
@@ -264,6 +324,7 @@ impl Reader {
         let oauth_url = self.url("DOMICILE_ZOOM_OAUTH_URL", section.oauth_url);
         let api_url = self.url(API_URL, section.api_url);
         let hosts = self.parsed::<ZoomHosts>("DOMICILE_ZOOM_HOSTS", section.hosts);
+        let calls = self.parsed::<CallRules>("DOMICILE_ZOOM_CALLS", section.calls);
         let api_base = match (&hosts, api_url) {
             (Some(hosts), Some(url)) => self.faults.take(API_URL, hosts.validate_api_url(url.as_str())),
             _ => None,
@@ -275,14 +336,28 @@ impl Reader {
             oauth_url: oauth_url?,
             api_base: api_base?,
             hosts: hosts?,
+            calls: calls?,
         })
     }
 
-    fn vault_keys(&mut self) -> Option<RegionKeys> {
+    fn vault(&mut self) -> Option<VaultSettings> {
         const KEYS: &str = "DOMICILE_VAULT_KEYS";
         let section: VaultSection = self.section("DOMICILE_VAULT_");
         let keys = Secret::new(self.text(KEYS, section.keys)?);
-        self.faults.take(KEYS, RegionKeys::parse(&keys))
+        let keys = self.faults.take(KEYS, RegionKeySettings::parse(&keys))?;
+        let mut settings = VaultSettings {
+            keys,
+            kms_endpoint: None,
+        };
+        if settings.uses_kms() {
+            let aws = S3Options::from_vars(self.environment.variables());
+            let signer = self.faults.take(KEYS, AwsSigner::egress_rules(&aws));
+            settings.kms_endpoint = self.faults.take(KEYS, aws.kms_endpoint())?;
+            let endpoint = settings.kms_endpoint.as_ref();
+            self.faults.take(KEYS, settings.keys.egress_rules(endpoint))?;
+            signer?;
+        }
+        Some(settings)
     }
 
     fn objects(&mut self) -> Option<ObjectsSettings> {

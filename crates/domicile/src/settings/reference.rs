@@ -46,6 +46,21 @@ pub const SETTINGS: &[Setting] = &[
         "Zoom home clusters whose users may link here, such as eu",
     ),
     setting(
+        "DOMICILE_REGION_UNKNOWN_CLUSTER",
+        Required,
+        "allow or refuse users whose home cluster Zoom does not name (`https://api.zoom.us`, vanity hosts)",
+    ),
+    setting(
+        "DOMICILE_REGION_ADMISSION",
+        Required,
+        "open: every Zoom account may link; accounts: only those that were admitted",
+    ),
+    setting(
+        "DOMICILE_REGION_DIRECTORY_FILE",
+        Optional,
+        "the public list of regions, for the install page and for users of another region; without it neither knows the others",
+    ),
+    setting(
         "DOMICILE_HTTP_PUBLIC_URL",
         Required,
         "how browsers and Zoom reach it, such as `https://zoom.eu.example.com`",
@@ -97,9 +112,18 @@ pub const SETTINGS: &[Setting] = &[
         "host suffixes that downloads and api_url may use",
     ),
     setting(
+        "DOMICILE_ZOOM_CALLS",
+        Default(
+            "GET /users/me, GET /users/me/recordings, GET /users/me/meetings, GET /users/{userId}, \
+             GET /users/{userId}/recordings, GET /users/{userId}/meetings, GET /meetings/{meetingId}, \
+             GET /meetings/{meetingId}/recordings, GET /meetings/{meetingId}/transcript",
+        ),
+        "comma list of the calls of Zoom's API that the app may make through a link, METHOD /path with {name} for an id; none for none",
+    ),
+    setting(
         "DOMICILE_VAULT_KEYS",
         Required,
-        "id:base64,...: keys of 32 bytes, the first seals",
+        "comma list of id:base64, a key of 32 bytes, and id:aws-kms:ARN, a key at AWS KMS; the first seals, all open",
     ),
     setting(
         "DOMICILE_OBJECTS_URL",

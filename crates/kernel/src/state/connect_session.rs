@@ -42,6 +42,12 @@ impl ConnectSessionStatus {
         self.step(&[Self::AwaitingConfirmation], Self::Confirming)
     }
 
+    /// Zoom's answer came back to the browser that started, and the app's session token in it names the subject: no other
+    /// confirmation is needed.
+    pub fn confirm_at_return(self) -> Result<Self, InvalidTransition> {
+        self.step(&[Self::Started], Self::Confirming)
+    }
+
     /// The code never left for Zoom, so the app may confirm once more.
     pub fn give_code_back(self) -> Result<Self, InvalidTransition> {
         self.step(&[Self::Confirming], Self::AwaitingConfirmation)
@@ -87,8 +93,18 @@ pub enum RefusalReason {
     Expired,
     /// Zoom refused the code.
     CodeRejected,
+    /// The app's session token was missing or not valid when the browser came back.
+    NotSignedIn,
     /// The Zoom user's home is a cluster of another region.
     WrongCluster,
+    /// Zoom names no home cluster, and the region's policy wants one.
+    UnknownCluster,
+    /// The Zoom account is not among those that were admitted.
+    NotAdmitted,
+    /// The subject is a user and the app admin-managed, or the subject an organisation and the app user-managed.
+    WrongAppKind,
+    /// A scope without which nothing works was not granted.
+    ScopeMissing,
     /// The Zoom user or account is linked to another subject.
     ZoomUserLinked,
     /// The subject is linked to another Zoom user or account.
@@ -103,7 +119,12 @@ text_state!(RefusalReason {
     BrowserMismatch = "browser_mismatch",
     Expired = "expired",
     CodeRejected = "code_rejected",
+    NotSignedIn = "not_signed_in",
     WrongCluster = "wrong_cluster",
+    UnknownCluster = "unknown_cluster",
+    NotAdmitted = "account_not_admitted",
+    WrongAppKind = "wrong_app_kind",
+    ScopeMissing = "scope_missing",
     ZoomUserLinked = "zoom_user_linked",
     SubjectLinked = "subject_linked",
     Failed = "failed",
@@ -119,15 +140,24 @@ mod tests {
         Start,
         ReceiveCode,
         Confirm,
+        ConfirmAtReturn,
         GiveCodeBack,
         Complete,
         Refuse,
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
-        use Step::{Complete, Confirm, GiveCodeBack, ReceiveCode, Refuse, Start};
+        use Step::{Complete, Confirm, ConfirmAtReturn, GiveCodeBack, ReceiveCode, Refuse, Start};
         prop::collection::vec(
-            prop::sample::select(vec![Start, ReceiveCode, Confirm, GiveCodeBack, Complete, Refuse]),
+            prop::sample::select(vec![
+                Start,
+                ReceiveCode,
+                Confirm,
+                ConfirmAtReturn,
+                GiveCodeBack,
+                Complete,
+                Refuse,
+            ]),
             0..12,
         )
     }
@@ -142,13 +172,15 @@ mod tests {
                     Step::Start => state.start(),
                     Step::ReceiveCode => state.receive_code(),
                     Step::Confirm => state.confirm(),
+                    Step::ConfirmAtReturn => state.confirm_at_return(),
                     Step::GiveCodeBack => state.give_code_back(),
                     Step::Complete => state.complete(),
                     Step::Refuse => state.refuse(),
                 };
                 if let Ok(next) = next {
                     prop_assert!(!ended, "an ended session moved");
-                    code |= next == ConnectSessionStatus::AwaitingConfirmation;
+                    code |= next == ConnectSessionStatus::AwaitingConfirmation
+                        || matches!(step, Step::ConfirmAtReturn);
                     confirmed |= next == ConnectSessionStatus::Confirming && code;
                     ended = matches!(next, ConnectSessionStatus::Completed | ConnectSessionStatus::Refused);
                     prop_assert!(next != ConnectSessionStatus::Completed || confirmed);

@@ -33,4 +33,42 @@ impl LinkStatus {
             Self::Revoked => Err(InvalidTransition::new(self, Self::Active)),
         }
     }
+
+    /// It ends, for good.
+    pub fn revoke(self) -> Result<Self, InvalidTransition> {
+        match self {
+            Self::Active | Self::NeedsReauthorization => Ok(Self::Revoked),
+            Self::Revoked => Err(InvalidTransition::new(self, Self::Revoked)),
+        }
+    }
+}
+
+/// Why a link ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RevocationReason {
+    /// The app unlinked it.
+    Unlinked,
+    /// A new link took its place, as the connect session allowed.
+    Replaced,
+}
+
+text_state!(RevocationReason {
+    Unlinked = "unlinked",
+    Replaced = "replaced",
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::TextState;
+
+    #[test]
+    fn what_is_revoked_never_comes_back() {
+        for status in LinkStatus::ALL {
+            let revoked = status.revoke();
+            assert_eq!(revoked.is_err(), *status == LinkStatus::Revoked);
+        }
+        assert!(LinkStatus::Revoked.reauthorize().is_err());
+        assert!(LinkStatus::Revoked.lose_grant().is_err());
+    }
 }

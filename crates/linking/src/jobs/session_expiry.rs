@@ -8,6 +8,7 @@ use domicile_kernel::ConnectSessionId;
 use domicile_kernel::state::{ConnectSessionStatus, RefusalReason};
 use domicile_leases::{Backoff, Finished, Handler, JobError, JobKind, Lease, Policy};
 use domicile_store::Conn;
+use domicile_store::audit::Actor;
 
 use super::SESSION_EXPIRY;
 use crate::error::LinkingError;
@@ -27,7 +28,8 @@ impl SessionExpiry {
     }
 
     async fn expire(&self, lease: &Lease, id: ConnectSessionId) -> Result<Finished, LinkingError> {
-        let now = self.linking.now();
+        let with = self.linking.refusing(Actor::Service).await?;
+        let now = with.now;
         self.linking
             .parts
             .db
@@ -48,7 +50,9 @@ impl SessionExpiry {
                             _ => Some(RefusalReason::Expired),
                         };
                         if let Some(reason) = reason {
-                            sessions::refuse(conn, id, session.status.refuse()?, reason, now).await?;
+                            self.linking
+                                .refuse_in(conn, &session, &reason.into(), &with)
+                                .await?;
                         }
                     }
                     Ok(lease.finish(conn, now).await?)

@@ -2,6 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 use domicile_kernel::{ConnectSessionId, LinkId, Subject, Timestamp};
+use domicile_store::audit::Actor;
 use domicile_web::extract::{AppKey, ProblemJson};
 use domicile_web::list::{Page, PageQuery};
 use domicile_web::problem::{Problem, ProblemError};
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::linking::Linking;
+use crate::sessions::NewConnectSession;
 
 /// `/v1/connect-sessions` and `/v1/links`.
 pub fn configure(config: &mut web::ServiceConfig) {
@@ -31,15 +33,23 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(
             web::resource("/v1/links/{id}")
                 .name("link")
-                .route(web::get().to(get_link)),
+                .route(web::get().to(get_link))
+                .route(web::delete().to(unlink)),
         );
+}
+
+/// The app, as the audit names it.
+pub(super) fn actor(key: &AppKey) -> Actor {
+    Actor::App(key.name().to_owned())
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewConnectSession {
+struct ConnectSessionBody {
     subject: String,
     return_url: String,
+    #[serde(default)]
+    replace: bool,
 }
 
 #[derive(Serialize)]
@@ -50,14 +60,19 @@ struct ConnectSession<'a> {
 }
 
 async fn create_session(
-    _key: AppKey,
+    key: AppKey,
     linking: web::Data<Linking>,
-    ProblemJson(body): ProblemJson<NewConnectSession>,
+    ProblemJson(body): ProblemJson<ConnectSessionBody>,
 ) -> Result<HttpResponse, ProblemError> {
     let subject = parse_subject("subject", &body.subject)?;
     let return_url = Url::parse(&body.return_url)
         .map_err(|error| ProblemError::invalid("return_url", format!("is no absolute URL: {error}")))?;
-    let created = linking.create_session(&subject, &return_url).await?;
+    let new = NewConnectSession {
+        subject: &subject,
+        return_url: &return_url,
+        replace: body.replace,
+    };
+    let created = linking.create_session(new, &actor(&key)).await?;
     Ok(HttpResponse::Created()
         .insert_header(("cache-control", "no-store"))
         .json(ConnectSession {
@@ -75,12 +90,14 @@ struct Confirmation {
 }
 
 async fn confirm(
-    _key: AppKey,
+    key: AppKey,
     linking: web::Data<Linking>,
     ProblemJson(body): ProblemJson<Confirmation>,
 ) -> Result<HttpResponse, ProblemError> {
     let subject = parse_subject("subject", &body.subject)?;
-    let link = linking.confirm(body.ticket.expose(), &subject).await?;
+    let link = linking
+        .confirm(body.ticket.expose(), &subject, &actor(&key))
+        .await?;
     Ok(HttpResponse::Ok().json(link.view()))
 }
 
@@ -124,7 +141,16 @@ async fn get_link(
     }
 }
 
-fn parse_subject(field: &'static str, text: &str) -> Result<Subject, ProblemError> {
+async fn unlink(
+    key: AppKey,
+    linking: web::Data<Linking>,
+    id: web::Path<LinkId>,
+) -> Result<HttpResponse, ProblemError> {
+    linking.unlink(*id, actor(&key)).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+pub(super) fn parse_subject(field: &'static str, text: &str) -> Result<Subject, ProblemError> {
     text.parse()
         .map_err(|error: domicile_kernel::subject::InvalidSubject| {
             ProblemError::invalid(field, error.to_string())

@@ -1,5 +1,7 @@
 //! What browsers open.
 
+use std::sync::{Mutex, PoisonError};
+
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use domicile_kernel::Secret;
@@ -9,8 +11,9 @@ use url::form_urlencoded;
 
 use super::{cookie, pages};
 use crate::error::LinkingError;
+use crate::identity::Presence;
 use crate::linking::Linking;
-use crate::sessions::Returned;
+use crate::returning::Returned;
 
 /// Longer values are none of Zoom's.
 const MAX_PARAMETER_BYTES: usize = 4096;
@@ -34,16 +37,50 @@ pub fn configure(config: &mut web::ServiceConfig) {
 async fn start(
     linking: web::Data<Linking>,
     session: web::Path<String>,
+    request: HttpRequest,
     reference: RequestId,
 ) -> HttpResponse {
-    let settings = linking.settings();
-    match linking.start_session(&session).await {
+    let public_url = &linking.settings().public_url;
+    let cookies = cookies_of(&request);
+    let started = match presence(&linking, &cookies, &request).await {
+        Ok(presence) => linking.start_session(&session, &presence).await,
+        Err(failure) => Err(failure),
+    };
+    match started {
         Ok(started) => {
-            let cookie = cookie::set(started.id, &started.cookie, started.life, &settings.public_url);
-            redirect(&started.authorize_url).cookie(cookie).finish()
+            let mut response = redirect(&started.authorize_url);
+            for cookie in cookie::surplus(&cookies, started.id, public_url) {
+                response.cookie(cookie);
+            }
+            response
+                .cookie(cookie::set(started.id, &started.cookie, started.life, public_url))
+                .finish()
         }
         Err(failure) => failed(&failure, &linking, &reference),
     }
+}
+
+/// Who sits at this browser, where the region asks its browsers.
+async fn presence(
+    linking: &Linking,
+    cookies: &[(String, String)],
+    request: &HttpRequest,
+) -> Result<Presence, LinkingError> {
+    let presence = linking.identity().presence(cookies, request.headers()).await;
+    presence.map_err(LinkingError::IdentityUnavailable)
+}
+
+/// The request is no `Sync` value, so its cookies are read before the database is asked.
+fn cookies_of(request: &HttpRequest) -> Vec<(String, String)> {
+    request
+        .cookies()
+        .map(|cookies| {
+            cookies
+                .iter()
+                .map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned()))
+                .collect()
+        })
+        .unwrap_or_default()
 }
 
 /// Zoom's answer (RFC 6749 section 4.1.2).
@@ -81,9 +118,14 @@ impl CallbackQuery {
 async fn callback(linking: web::Data<Linking>, request: HttpRequest, reference: RequestId) -> HttpResponse {
     let settings = linking.settings();
     let Some(query) = CallbackQuery::parse(request.query_string()) else {
+        linking.audit_return("malformed_return").await;
         return failed(&LinkingError::UnknownSession, &linking, &reference);
     };
     let Some(state) = query.state.filter(|state| !state.is_empty()) else {
+        // A visit without anything is no attempt at all.
+        if query.code.is_some() {
+            linking.audit_return("no_state").await;
+        }
         return pages::from_marketplace(settings);
     };
     let returned = match (query.code, query.error) {
@@ -91,21 +133,29 @@ async fn callback(linking: web::Data<Linking>, request: HttpRequest, reference: 
         // Whatever else came with a state, it is no code that may be used.
         _ => Returned::Denied,
     };
-    // The request is no `Sync` value, so its cookies are read before the database is asked.
-    let cookies: Vec<(String, String)> = request
-        .cookies()
-        .map(|cookies| {
-            cookies
-                .iter()
-                .map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned()))
-                .collect()
-        })
-        .unwrap_or_default();
-    let cookie_of = |session| cookie::value(&cookies, session, &settings.public_url);
-    match linking.receive(&state, cookie_of, returned).await {
+    let cookies = cookies_of(&request);
+    // Which session the state belonged to is known when its cookie is asked for.
+    let asked = Mutex::new(None);
+    let cookie_of = |session| {
+        *asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
+        cookie::value(&cookies, session, &settings.public_url)
+    };
+    let received = match presence(&linking, &cookies, &request).await {
+        Ok(presence) => linking.receive(&state, cookie_of, returned, &presence).await,
+        // Nothing is spent yet, so the same URL works once the app's keys can be had again.
+        Err(failure) => Err(failure),
+    };
+    let mut response = match received {
         Ok(return_url) => redirect(&return_url).finish(),
         Err(failure) => failed(&failure, &linking, &reference),
+    };
+    if let Some(session) = asked.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        let spent = cookie::spent(session, &settings.public_url);
+        if let Err(error) = response.add_cookie(&spent) {
+            warn!(%error, "a spent cookie could not be taken away");
+        }
     }
+    response
 }
 
 fn failed(failure: &LinkingError, linking: &Linking, reference: &RequestId) -> HttpResponse {

@@ -1,8 +1,9 @@
 //! `links`.
 
+use diesel::dsl::{exists, select};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use domicile_kernel::state::TextState;
+use domicile_kernel::state::{LinkStatus, TextState};
 use domicile_kernel::{LinkId, Subject, Timestamp, ZoomAccountId, ZoomUserId};
 use domicile_store::schema::links as t;
 use domicile_store::{Conn, StoreError, one_row, parse_state};
@@ -19,6 +20,7 @@ struct Row {
     zoom_user_id: Option<String>,
     zoom_cluster: Option<String>,
     status: String,
+    reauthorization_reason: Option<String>,
     scopes: Vec<String>,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -28,13 +30,21 @@ impl TryFrom<Row> for Link {
     type Error = StoreError;
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
+        let status = parse_state("links.status", &row.status)?;
+        // An older version may have left a reason behind.
+        let reason = row
+            .reauthorization_reason
+            .filter(|_| status == LinkStatus::NeedsReauthorization)
+            .map(|reason| parse_state("links.reauthorization_reason", &reason))
+            .transpose()?;
         Ok(Self {
             id: row.id.into(),
             subject: super::subject("links.subject", row.subject)?,
             zoom_account_id: ZoomAccountId::new(row.zoom_account_id),
             zoom_user_id: row.zoom_user_id.map(ZoomUserId::new),
             zoom_cluster: row.zoom_cluster,
-            status: parse_state("links.status", &row.status)?,
+            status,
+            reauthorization_reason: reason,
             scopes: row.scopes,
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -172,6 +182,7 @@ pub(crate) async fn update(conn: &mut Conn, link: &Link) -> Result<(), StoreErro
     let rows = diesel::update(t::table.filter(t::id.eq(link.id.as_uuid())))
         .set((
             t::status.eq(link.status.as_str()),
+            t::reauthorization_reason.eq(link.reauthorization_reason.map(TextState::as_str)),
             t::scopes.eq(&link.scopes),
             t::zoom_cluster.eq(link.zoom_cluster.as_deref()),
             t::updated_at.eq(link.updated_at),
@@ -179,6 +190,47 @@ pub(crate) async fn update(conn: &mut Conn, link: &Link) -> Result<(), StoreErro
         .execute(conn)
         .await?;
     one_row("update a link", rows)
+}
+
+/// Writes that a link has ended; the time is that of its last change.
+pub(crate) async fn revoke(conn: &mut Conn, link: &Link) -> Result<(), StoreError> {
+    let rows = diesel::update(
+        t::table
+            .filter(t::id.eq(link.id.as_uuid()))
+            .filter(t::status.ne(REVOKED)),
+    )
+    .set((
+        t::status.eq(link.status.as_str()),
+        t::updated_at.eq(link.updated_at),
+        t::revoked_at.eq(link.updated_at),
+    ))
+    .execute(conn)
+    .await?;
+    one_row("revoke a link", rows)
+}
+
+/// Whether a Zoom user has a live link.
+pub(crate) async fn live_by_zoom(
+    conn: &mut Conn,
+    account: &ZoomAccountId,
+    user: &ZoomUserId,
+) -> Result<bool, StoreError> {
+    let live = t::table
+        .filter(t::zoom_account_id.eq(account.as_str()))
+        .filter(t::zoom_user_id.eq(user.as_str()))
+        .filter(t::status.ne(REVOKED));
+    Ok(select(exists(live)).get_result(conn).await?)
+}
+
+/// Whether a Zoom account has a live link, be it to one of its users or to the whole of it.
+pub(crate) async fn any_live_of_account(
+    conn: &mut Conn,
+    account: &ZoomAccountId,
+) -> Result<bool, StoreError> {
+    let live = t::table
+        .filter(t::zoom_account_id.eq(account.as_str()))
+        .filter(t::status.ne(REVOKED));
+    Ok(select(exists(live)).get_result(conn).await?)
 }
 
 /// Locks one link for a change.

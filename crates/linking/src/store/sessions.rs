@@ -6,6 +6,7 @@ use domicile_kernel::state::{ConnectSessionStatus, RefusalReason, TextState};
 use domicile_kernel::{ConnectSessionId, LinkId, Subject, Timestamp};
 use domicile_store::schema::connect_sessions as t;
 use domicile_store::{Conn, StoreError, one_row, parse_state};
+use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 /// A session as a row that is locked for the rest of the transaction.
@@ -13,7 +14,9 @@ pub(crate) struct Session {
     pub(crate) id: ConnectSessionId,
     pub(crate) subject: Subject,
     pub(crate) return_url: String,
+    pub(crate) replace: bool,
     pub(crate) status: ConnectSessionStatus,
+    state_hash: Option<Vec<u8>>,
     pub(crate) cookie_hash: Option<Vec<u8>>,
     pub(crate) pkce_verifier_sealed: Option<Vec<u8>>,
     pub(crate) code_sealed: Option<Vec<u8>>,
@@ -27,7 +30,9 @@ struct Row {
     id: Uuid,
     subject: String,
     return_url: String,
+    replace_existing: bool,
     status: String,
+    state_hash: Option<Vec<u8>>,
     cookie_hash: Option<Vec<u8>>,
     pkce_verifier_sealed: Option<Vec<u8>>,
     code_sealed: Option<Vec<u8>>,
@@ -43,7 +48,9 @@ impl TryFrom<Row> for Session {
             id: row.id.into(),
             subject: super::subject("connect_sessions.subject", row.subject)?,
             return_url: row.return_url,
+            replace: row.replace_existing,
             status: parse_state("connect_sessions.status", &row.status)?,
+            state_hash: row.state_hash,
             cookie_hash: row.cookie_hash,
             pkce_verifier_sealed: row.pkce_verifier_sealed,
             code_sealed: row.code_sealed,
@@ -53,6 +60,15 @@ impl TryFrom<Row> for Session {
                 .transpose()?,
             expires_at: row.expires_at,
         })
+    }
+}
+
+impl Session {
+    /// True when the state with this hash belongs to the latest start, in constant time.
+    pub(crate) fn has_state(&self, hash: &[u8]) -> bool {
+        self.state_hash
+            .as_deref()
+            .is_some_and(|kept| bool::from(kept.ct_eq(hash)))
     }
 }
 
@@ -82,10 +98,22 @@ pub(crate) async fn lock(conn: &mut Conn, handle: Handle<'_>) -> Result<Option<S
     row.map(Session::try_from).transpose()
 }
 
+/// Finds the session of a connect token without locking it, to say whose it is.
+pub(crate) async fn of_connect_token(conn: &mut Conn, hash: &[u8]) -> Result<Option<Session>, StoreError> {
+    let row: Option<Row> = t::table
+        .select(Row::as_select())
+        .filter(t::connect_token_hash.eq(hash))
+        .first(conn)
+        .await
+        .optional()?;
+    row.map(Session::try_from).transpose()
+}
+
 pub(crate) struct NewSession<'a> {
     pub(crate) id: ConnectSessionId,
     pub(crate) subject: &'a Subject,
     pub(crate) return_url: &'a str,
+    pub(crate) replace: bool,
     pub(crate) connect_token_hash: &'a [u8],
     pub(crate) now: Timestamp,
     pub(crate) expires_at: Timestamp,
@@ -97,6 +125,7 @@ pub(crate) async fn insert(conn: &mut Conn, new: NewSession<'_>) -> Result<(), S
             t::id.eq(new.id.as_uuid()),
             t::subject.eq(new.subject.as_str()),
             t::return_url.eq(new.return_url),
+            t::replace_existing.eq(new.replace),
             t::status.eq(ConnectSessionStatus::Created.as_str()),
             t::connect_token_hash.eq(new.connect_token_hash),
             t::created_at.eq(new.now),

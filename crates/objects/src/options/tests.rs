@@ -199,3 +199,59 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn kms_is_called_where_its_own_setting_or_the_general_one_leads() {
+    let endpoint = |vars: &[(&str, &str)]| S3Options::from_vars(vars.iter().copied()).kms_endpoint();
+    assert_eq!(
+        endpoint(&[("AWS_ENDPOINT_URL_S3", "https://s3.example")]).unwrap(),
+        None
+    );
+    let general = ("AWS_ENDPOINT_URL", "https://all.example");
+    let own = ("AWS_ENDPOINT_URL_KMS", "http://127.0.0.1:5000");
+    let host = |vars: &[(&str, &str)]| endpoint(vars).unwrap().unwrap().to_string();
+    assert_eq!(host(&[general]), "https://all.example/");
+    assert_eq!(host(&[general, own]), "http://127.0.0.1:5000/");
+    for wrong in [
+        "http://kms.example",
+        "https://kms.example/path",
+        "kms",
+        "https://u:secret-value@kms.example",
+    ] {
+        let error = endpoint(&[("AWS_ENDPOINT_URL_KMS", wrong)])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("AWS_ENDPOINT_URL_KMS") && !error.contains("secret-value"),
+            "{error}"
+        );
+    }
+    assert!(read("s3://media", &with_keys(&[("AWS_REGION", "r-1"), own])).is_ok());
+}
+
+#[test]
+fn credentials_alone_need_a_region_only_to_find_the_token_service() {
+    let faults = |vars: &[(&str, &str)]| -> Vec<String> {
+        let read = Credentials::read(&S3Options::from_vars(vars.iter().copied()));
+        read.err()
+            .unwrap_or_default()
+            .into_iter()
+            .map(|fault| fault.setting)
+            .collect()
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(faults(&KEYS), none);
+    let identity = [
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/token"),
+        ("AWS_ROLE_ARN", "arn:aws:iam::1:role/x"),
+    ];
+    assert_eq!(faults(&identity), ["AWS_REGION"]);
+    assert_eq!(
+        faults(&[identity[0], identity[1], ("AWS_REGION", "eu-west-2")]),
+        none
+    );
+    let sts = ("AWS_ENDPOINT_URL_STS", "https://sts.example");
+    assert_eq!(faults(&[identity[0], identity[1], sts]), none);
+    assert_eq!(faults(&[]), ["AWS_ACCESS_KEY_ID"]);
+    assert_eq!(faults(&[KEYS[0], KEYS[1], ("AWS_PROFILE", "x")]), ["AWS_PROFILE"]);
+}

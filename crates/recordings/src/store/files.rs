@@ -46,6 +46,16 @@ impl FileRow {
         parse_state("recording_files.status", &self.status)
     }
 
+    /// The key of the stored object.
+    pub(crate) fn object_key(&self) -> Result<Option<ObjectKey>, StoreError> {
+        let parse = |text: &str| {
+            ObjectKey::parse(text).map_err(|_| StoreError::Corrupt {
+                column: "recording_files.object_key",
+            })
+        };
+        self.object_key.as_deref().map(parse).transpose()
+    }
+
     /// The key of the attempt that is under way, or that died.
     pub(crate) fn attempt_key(&self) -> Result<Option<ObjectKey>, StoreError> {
         let parse = |text: &str| {
@@ -245,6 +255,30 @@ pub(crate) async fn mark_failed(
             recording_files::failure_class.eq(class),
             recording_files::updated_at.eq(now),
         ))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Forgets how a file that is not stored could be fetched.
+pub(crate) async fn strip(conn: &mut Conn, id: FileId, now: Timestamp) -> Result<(), StoreError> {
+    let row = recording_files::table
+        .filter(recording_files::id.eq(id.as_uuid()))
+        .filter(recording_files::status.ne(FileStatus::Stored.as_str()));
+    diesel::update(row)
+        .set((
+            recording_files::download_url_sealed.eq(None::<Vec<u8>>),
+            recording_files::download_token_sealed.eq(None::<Vec<u8>>),
+            recording_files::updated_at.eq(now),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Deletes a file's row, if it is there.
+pub(crate) async fn delete(conn: &mut Conn, id: FileId) -> Result<(), StoreError> {
+    diesel::delete(recording_files::table.filter(recording_files::id.eq(id.as_uuid())))
         .execute(conn)
         .await?;
     Ok(())

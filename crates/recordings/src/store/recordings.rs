@@ -175,3 +175,43 @@ pub(crate) async fn one_listed(conn: &mut Conn, id: RecordingId) -> Result<Optio
         .optional()?;
     row.map(listed).transpose()
 }
+
+/// The recordings of a link in the order of their ids, after this one, at most so many.
+pub(crate) async fn of_link(
+    conn: &mut Conn,
+    link: LinkId,
+    after: Option<RecordingId>,
+    limit: i64,
+) -> Result<Vec<RecordingId>, StoreError> {
+    let mut query = recordings::table
+        .select(recordings::id)
+        .filter(recordings::link_id.eq(link.as_uuid()))
+        .order(recordings::id)
+        .limit(limit)
+        .into_boxed();
+    if let Some(after) = after {
+        query = query.filter(recordings::id.gt(after.as_uuid()));
+    }
+    let ids: Vec<Uuid> = query.load(conn).await?;
+    Ok(ids.into_iter().map(RecordingId::from).collect())
+}
+
+/// Forgets what the meeting was called.
+pub(crate) async fn forget_topic(conn: &mut Conn, id: RecordingId, now: Timestamp) -> Result<(), StoreError> {
+    diesel::update(recordings::table.filter(recordings::id.eq(id.as_uuid())))
+        .set((
+            recordings::topic_sealed.eq(None::<Vec<u8>>),
+            recordings::updated_at.eq(now),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Deletes a recording's row, if it is there, with those of its files.
+pub(crate) async fn delete(conn: &mut Conn, id: RecordingId) -> Result<(), StoreError> {
+    diesel::delete(recordings::table.filter(recordings::id.eq(id.as_uuid())))
+        .execute(conn)
+        .await?;
+    Ok(())
+}

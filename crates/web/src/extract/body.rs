@@ -1,14 +1,18 @@
 //! Reading a body within bounds of size and time.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
-use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use actix_web::http::header;
+use actix_web::{FromRequest, HttpRequest};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
 use crate::problem::{Problem, ProblemError};
+
+const RAW_BODY_TIME: Duration = Duration::from_secs(15);
 
 /// Why there is no body.
 pub(super) enum BodyError {
@@ -30,6 +34,26 @@ impl BodyError {
             }
             Self::Broken => Problem::MalformedRequest.into_error("The body broke off."),
         }
+    }
+}
+
+/// A body of any type, as it was sent, of at most so many bytes; it must have come within 15 seconds.
+#[derive(Debug, Clone)]
+pub struct RawBody<const MAX_BYTES: usize>(pub Bytes);
+
+impl<const MAX_BYTES: usize> FromRequest for RawBody<MAX_BYTES> {
+    type Error = ProblemError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ProblemError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let payload = payload.take();
+        Box::pin(async move {
+            read(&request, payload, MAX_BYTES, RAW_BODY_TIME)
+                .await
+                .map(Self)
+                .map_err(|error| error.into_problem(MAX_BYTES))
+        })
     }
 }
 

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::headers::secure;
 use super::line::{Line, client_kind, wants_page};
-use super::{ClientKind, Guard, Settings};
+use super::{ClientKind, Guard, Settings, UPSTREAM};
 use crate::context::{self, Context, RequestId};
 use crate::problem::{self, Problem, ProblemError};
 
@@ -151,6 +151,10 @@ fn client_of(context: &Context) -> ClientKind {
 fn with_problem<B: MessageBody + 'static>(response: ServiceResponse<B>) -> ServiceResponse<BoxBody> {
     let status = response.status();
     let failed = status.is_client_error() || status.is_server_error();
+    // What another service said is passed on as it is, without a body too.
+    if response.headers().contains_key(UPSTREAM) {
+        return response.map_into_boxed_body();
+    }
     let empty = matches!(
         response.response().body().size(),
         BodySize::None | BodySize::Sized(0)
@@ -180,11 +184,17 @@ fn is_ours(content_type: Option<&HeaderValue>) -> bool {
     })
 }
 
-/// The general problem of a status: the table lists it before its special cases.
+/// The general problem of a status: the table lists it before its special cases. What Zoom alone can cause is general to
+/// nothing.
 fn problem_of(status: StatusCode) -> Option<ProblemError> {
+    let zooms = [
+        Problem::ZoomRejected,
+        Problem::ZoomAnswerUnusable,
+        Problem::ZoomAnswerLost,
+    ];
     Problem::ALL
         .iter()
-        .find(|problem| problem.status() == status && **problem != Problem::ZoomRejected)
+        .find(|problem| problem.status() == status && !zooms.contains(problem))
         .map(|problem| ProblemError::new(*problem))
 }
 

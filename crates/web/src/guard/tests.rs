@@ -54,6 +54,11 @@ fn routes(config: &mut web::ServiceConfig) {
                 .get(async || "thing")
                 .delete(async || Err::<&str, _>(ProblemError::new(Problem::Conflict))),
         )
+        .service(web::resource("/upstream").get(async || {
+            HttpResponse::NotFound()
+                .insert_header((UPSTREAM, "zoom"))
+                .finish()
+        }))
         .service(
             web::resource("/page")
                 .get(async || page::respond(StatusCode::OK, &page::layout("P", &maud::html! {}))),
@@ -121,6 +126,14 @@ fn get(path: &str) -> TestRequest {
     TestRequest::get()
         .uri(path)
         .insert_header((header::HOST, "zoom.eu.example.com"))
+}
+
+#[actix_web::test]
+async fn what_another_service_answered_is_left_alone() {
+    let seen = app("/upstream").await;
+    assert_eq!((seen.status, seen.body.as_str()), (404, ""));
+    assert_eq!(seen.header(UPSTREAM), "zoom");
+    assert_eq!(seen.header(header::X_CONTENT_TYPE_OPTIONS), "nosniff");
 }
 
 async fn browse(path: &str) -> Seen {

@@ -48,6 +48,11 @@ pub(crate) fn words_for(problem: Problem) -> Words {
             "Each region works with the Zoom accounts that have their home in it, so nothing was connected here.",
             "Choose your own region in the application and start again from there.",
         ),
+        Problem::AccountNotAdmitted => (
+            "Your organisation is not set up here yet",
+            "Its Zoom account has not been admitted to this region, so nothing was connected.",
+            "Ask your administrator, or whoever runs the application, to admit your Zoom account.",
+        ),
         Problem::Misdirected => (
             "This is the wrong address",
             "You reached us under a name that is not ours, so nothing was done.",
@@ -72,6 +77,11 @@ pub(crate) fn words_for(problem: Problem) -> Words {
             "Zoom did not agree",
             "Zoom refused the connection, so nothing was connected.",
             START_AGAIN,
+        ),
+        Problem::ZoomAnswerUnusable | Problem::ZoomAnswerLost => (
+            "Zoom gave no usable answer",
+            "Zoom's answer did not come, or cannot be shown.",
+            TRY_LATER,
         ),
         Problem::ZoomUnavailable => (
             "Zoom cannot be reached",

@@ -72,6 +72,10 @@ problems! {
     WrongRegion = "wrong_region", FORBIDDEN, never,
         "The Zoom user belongs to another region",
         "Send the user to the region that `detail` names.";
+    /// The Zoom account was not admitted to this region.
+    AccountNotAdmitted = "account_not_admitted", FORBIDDEN, never,
+        "The Zoom account is not admitted to this region",
+        "Admit the account first, with PUT /v1/admitted-accounts/{zoom_account_id} or the operators' command.";
     /// No such thing, or not the caller's.
     NotFound = "not_found", NOT_FOUND, never,
         "There is nothing here",
@@ -140,6 +144,10 @@ problems! {
     ZoomRejected = "zoom_rejected", BAD_GATEWAY, never,
         "Zoom refused what was needed",
         "Start again from a new connect session; if it stays, give the request id to the region's operators.";
+    /// Zoom answered, with what is not passed on.
+    ZoomAnswerUnusable = "zoom_answer_unusable", BAD_GATEWAY, never,
+        "Zoom's answer cannot be passed on",
+        "Ask for less at once, where `detail` says that it was too much; else give the request id to the region's operators.";
     /// This service cannot do it just now.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, retry,
         "This is not possible just now",
@@ -148,6 +156,10 @@ problems! {
     ZoomUnavailable = "zoom_unavailable", SERVICE_UNAVAILABLE, retry,
         "Zoom cannot be reached just now",
         "Try again as Retry-After says.";
+    /// Zoom may have acted and its answer is lost.
+    ZoomAnswerLost = "zoom_answer_lost", GATEWAY_TIMEOUT, never,
+        "Zoom's answer was lost",
+        "Zoom may have done what was asked. Look there before you ask again.";
 }
 
 #[cfg(test)]

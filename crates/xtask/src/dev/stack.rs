@@ -81,6 +81,8 @@ impl Region {
             ("DOMICILE_REGION_ID", self.id.to_owned()),
             ("DOMICILE_REGION_NAME", self.name.to_owned()),
             ("DOMICILE_REGION_ZOOM_CLUSTERS", self.id.to_owned()),
+            ("DOMICILE_REGION_UNKNOWN_CLUSTER", "refuse".to_owned()),
+            ("DOMICILE_REGION_ADMISSION", "open".to_owned()),
             ("DOMICILE_HTTP_PUBLIC_URL", origin(&self.public_url())),
             ("DOMICILE_HTTP_PUBLIC_LISTEN", listen(self.public)),
             ("DOMICILE_HTTP_APP_LISTEN", listen(self.app)),

@@ -15,8 +15,8 @@ pub enum OAuthError {
     /// The code, verifier or refresh token is dead. Another worker may have refreshed meanwhile: read the row again.
     #[error("Zoom refused the grant")]
     InvalidGrant {
-        /// Zoom's own code where it gave one: 4735 the user is gone, 4738 an administrator disabled the app,
-        /// 4741 revoked (see [`codes`](crate::oauth::codes)).
+        /// Zoom's own code where it gave one that is documented: 4735 the user is gone, 4738 an administrator disabled
+        /// the app, 4741 revoked (see [`codes`](crate::oauth::codes)). It explains the refusal and never makes one.
         code: Option<u32>,
     },
     /// The app's id or secret is wrong: a fault of the settings, never of a grant.
@@ -64,6 +64,9 @@ pub enum LostCause {
     /// A time-out or a broken connection after sending.
     #[error("the connection failed after the request was sent")]
     Transport(#[source] EgressError),
+    /// The caller's patience ended first.
+    #[error("no answer came in time")]
+    Silence,
     /// A success that holds no token.
     #[error("the answer was a success without a readable token")]
     Unreadable,
@@ -85,6 +88,19 @@ pub mod codes {
     pub const TOLERANCE_EXCEEDED: u32 = 4740;
     /// The token was revoked: authorized again, removed, password changed, or ended by an administrator.
     pub const TOKEN_REVOKED: u32 = 4741;
+
+    /// Whether this number says why a grant is dead.
+    pub(super) fn explains_a_dead_grant(code: u32) -> bool {
+        CODE_DEAD.contains(&code)
+            || [
+                USER_GONE,
+                REFRESH_TOKEN_NOT_FOUND,
+                APP_DISABLED_BY_ADMIN,
+                TOLERANCE_EXCEEDED,
+                TOKEN_REVOKED,
+            ]
+            .contains(&code)
+    }
 }
 
 impl OAuthError {
@@ -124,6 +140,8 @@ struct Body {
     error_code_snake: Scalar,
     #[serde(default)]
     code: Scalar,
+    #[serde(default)]
+    reason: Scalar,
 }
 
 // RFC 6749 section 5.2, RFC 8628 section 3.5: a free text of the answer would end up in logs.
@@ -138,7 +156,7 @@ const KNOWN_ERRORS: [&str; 8] = [
     "invalid_token",
 ];
 
-/// Reads an answer that is no success. Zoom's `reason` is for people and is not looked at.
+/// Reads an answer that is no success. RFC 6749's `error` alone decides; Zoom's numbers only explain it.
 pub(super) fn from_answer(answer: &Answer, now: Timestamp) -> OAuthError {
     let status = answer.status.as_u16();
     let retry_after = retry_after(&answer.headers, &now);
@@ -161,22 +179,57 @@ pub(super) fn from_answer(answer: &Answer, now: Timestamp) -> OAuthError {
         .text()
         .and_then(|text| KNOWN_ERRORS.into_iter().find(|known| *known == text));
     match (error, code) {
-        (_, Some(code)) if codes::CLIENT_WRONG.contains(&code) => OAuthError::InvalidClient,
+        (Some("invalid_grant"), code) if answer.status.is_client_error() => {
+            let code = code.filter(|code| codes::explains_a_dead_grant(*code));
+            let code = code.or_else(|| code_in(&body.reason.text().unwrap_or_default()));
+            OAuthError::InvalidGrant { code }
+        }
         (Some("invalid_client"), _) => OAuthError::InvalidClient,
-        (Some("invalid_grant" | "invalid_token"), code) => OAuthError::InvalidGrant { code },
-        (_, Some(number)) if ends_grant(number) => OAuthError::InvalidGrant { code },
+        (None, Some(code)) if codes::CLIENT_WRONG.contains(&code) => OAuthError::InvalidClient,
         (error, code) => OAuthError::Rejected { status, error, code },
     }
 }
 
-fn ends_grant(code: u32) -> bool {
-    codes::CODE_DEAD.contains(&code)
-        || [
-            codes::USER_GONE,
-            codes::REFRESH_TOKEN_NOT_FOUND,
-            codes::APP_DISABLED_BY_ADMIN,
-            codes::TOLERANCE_EXCEEDED,
-            codes::TOKEN_REVOKED,
-        ]
-        .contains(&code)
+/// The one documented number that stands by itself in a text for people; none where there are two.
+fn code_in(reason: &str) -> Option<u32> {
+    let mut found = reason
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| word.len() == 4)
+        .filter_map(|word| word.parse().ok())
+        .filter(|code| codes::explains_a_dead_grant(*code));
+    let first = found.next()?;
+    found.all(|code| code == first).then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_number_in_a_text_counts_where_it_is_documented_and_alone() {
+        for (reason, code) in [
+            ("The token has been revoked. (4741)", Some(4741)),
+            ("4735", Some(4735)),
+            ("code:4738, see 4738", Some(4738)),
+            ("Invalid Token!", None),
+            ("4741 or 4735", None),
+            ("14741", None),
+            ("x4741", None),
+            ("4741x", None),
+            ("4700", None),
+            ("", None),
+        ] {
+            assert_eq!(code_in(reason), code, "{reason}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_without_harm(reason in "\\PC{0,40}") {
+            if let Some(code) = code_in(&reason) {
+                prop_assert!(reason.contains(&code.to_string()));
+            }
+        }
+    }
 }

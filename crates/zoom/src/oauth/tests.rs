@@ -152,19 +152,48 @@ async fn a_dead_grant_is_told_from_a_wrong_client() {
 #[tokio::test]
 async fn zooms_numbers_say_why_a_grant_ended() {
     for (body, expected) in [
-        (r#"{"error":"invalid_grant","code":4735}"#, codes::USER_GONE),
+        (r#"{"error":"invalid_grant","code":4735}"#, Some(codes::USER_GONE)),
         (
-            r#"{"status":false,"errorCode":"4738","errorMessage":"x"}"#,
-            codes::APP_DISABLED_BY_ADMIN,
+            r#"{"error":"invalid_grant","errorCode":"4738","errorMessage":"PLANTED"}"#,
+            Some(codes::APP_DISABLED_BY_ADMIN),
         ),
-        (r#"{"error_code":4741}"#, codes::TOKEN_REVOKED),
+        (
+            r#"{"error":"invalid_grant","error_code":4741}"#,
+            Some(codes::TOKEN_REVOKED),
+        ),
+        (
+            r#"{"error":"invalid_grant","reason":"PLANTED (4741)"}"#,
+            Some(codes::TOKEN_REVOKED),
+        ),
+        // No number of the client's, the protocol's or nobody's explains a dead grant.
+        (r#"{"error":"invalid_grant","code":4702}"#, None),
+        (r#"{"error":"invalid_grant","code":1}"#, None),
     ] {
         let error = refresh_error(json(400, body)).await;
         assert!(
-            matches!(error, OAuthError::InvalidGrant { code: Some(code) } if code == expected),
+            matches!(error, OAuthError::InvalidGrant { code } if code == expected),
             "{body}"
         );
+        assert!(error.ends_grant());
     }
+}
+
+#[tokio::test]
+async fn no_number_ends_a_grant_that_the_error_does_not() {
+    for body in [
+        r#"{"status":false,"errorCode":"4738","errorMessage":"PLANTED"}"#,
+        r#"{"error_code":4741}"#,
+        r#"{"error":"invalid_request","code":4735}"#,
+        r#"{"error":"invalid_token","code":4741}"#,
+        r#"{"reason":"Invalid Token! 4741"}"#,
+    ] {
+        let error = refresh_error(json(400, body)).await;
+        assert!(matches!(error, OAuthError::Rejected { .. }), "{body}");
+        assert!(!error.ends_grant() && !error.may_have_rotated());
+    }
+    // A page before Zoom may say anything; only an answer to a client's mistake is one about the grant.
+    let moved = refresh_error(json(302, r#"{"error":"invalid_grant"}"#)).await;
+    assert!(!moved.ends_grant());
 }
 
 #[tokio::test]
@@ -290,11 +319,13 @@ async fn revoking_a_token_that_is_dead_already_is_a_success() {
     let fake = Fake::start(vec![
         json(200, r#"{"status":"success"}"#),
         json(400, r#"{"reason":"Invalid Token!","error":"invalid_grant"}"#),
+        json(400, r#"{"error":"invalid_token"}"#),
         json(500, ""),
     ])
     .await;
     let zoom = zoom_at(&fake.url, testing::TIMEOUTS);
     let token = Secret::from("ACCESS");
+    assert!(zoom.revoke(&token).await.is_ok());
     assert!(zoom.revoke(&token).await.is_ok());
     assert!(zoom.revoke(&token).await.is_ok());
     assert!(matches!(

@@ -117,6 +117,21 @@ impl Sim {
         self.read(|state| state.grants.clone())
     }
 
+    /// How many tokens of this user's still work or can be refreshed.
+    pub fn live_tokens(&self, user_id: &str) -> usize {
+        let now = self.now();
+        self.read(|state| {
+            let access = state.access_tokens.values().filter(|token| {
+                token.user_id.as_deref() == Some(user_id) && token.ended.is_none() && token.expires_at > now
+            });
+            let refresh = state
+                .refresh_tokens
+                .values()
+                .filter(|token| token.user_id == user_id && token.ended.is_none() && token.expires_at > now);
+            access.count() + refresh.count()
+        })
+    }
+
     /// A user removes the app: her tokens end at once and `app_deauthorized` is sent to its subscriptions.
     pub async fn deauthorize(
         &self,

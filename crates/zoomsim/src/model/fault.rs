@@ -70,6 +70,13 @@ pub enum FaultKind {
     },
     /// At the token endpoint: `invalid_grant`; nothing is done.
     InvalidGrant,
+    /// The same with a number of Zoom's in `code`.
+    InvalidGrantCode {
+        /// Such as 4735, 4738 or 4741.
+        code: u16,
+    },
+    /// The connection ends before anything is done.
+    HangUp,
     /// The answer is right but late.
     Slow {
         /// By how many milliseconds of real time.
@@ -287,7 +294,11 @@ impl NewFault {
         {
             return Err("an HTML page is for the targets download and media");
         }
-        if matches!(self.fault, FaultKind::InvalidGrant) && self.target != Target::Token {
+        let of_grants = matches!(
+            self.fault,
+            FaultKind::InvalidGrant | FaultKind::InvalidGrantCode { .. }
+        );
+        if of_grants && self.target != Target::Token {
             return Err("invalid_grant is for the target token");
         }
         if matches!(self.fault, FaultKind::ServerError { status } if !(500..600).contains(&status)) {

@@ -118,11 +118,35 @@ async fn other_faults_of_the_token_endpoint_leave_the_token_alone() {
         (FaultKind::ServerError { status: 502 }, 502, None),
         (FaultKind::Unauthorized, 400, Some("invalid_client")),
         (FaultKind::InvalidGrant, 400, Some("invalid_grant")),
+        (
+            FaultKind::InvalidGrantCode { code: 4738 },
+            400,
+            Some("invalid_grant"),
+        ),
     ] {
+        let code = matches!(fault, FaultKind::InvalidGrantCode { .. }).then_some(4738);
         order(&world, Target::Token, fault);
         let answer = world.refresh(&app, refresh).await;
         assert_eq!((answer.status, answer.json["error"].as_str()), (status, error));
+        assert_eq!(answer.json["code"].as_u64(), code);
     }
+    assert_eq!(world.refresh(&app, refresh).await.status, 200);
+}
+
+#[actix_web::test]
+async fn a_connection_that_ends_before_anything_is_done_leaves_the_token_alone() {
+    let world = world().await;
+    let app = world.app(Usage::UserManaged).await;
+    let tokens = world.install(&app, &world.user()).await;
+    let refresh = tokens["refresh_token"].as_str().unwrap();
+    order(&world, Target::Token, FaultKind::HangUp);
+    let cut = world
+        .http
+        .post(world.url("oauth/token"))
+        .basic_auth(&app.client_id, &app.client_secret)
+        .send_form(&[("grant_type", "refresh_token"), ("refresh_token", refresh)])
+        .await;
+    assert!(cut.is_err(), "{cut:?}");
     assert_eq!(world.refresh(&app, refresh).await.status, 200);
 }
 
