@@ -6,7 +6,7 @@ use domicile_kernel::{Subject, Timestamp, ZoomUserId};
 use domicile_leases::{NewJob, enqueue};
 use domicile_store::Conn;
 use domicile_store::audit::{Actor, AuditEntry};
-use domicile_vault::{DataKey, KeyScope, VaultError};
+use domicile_vault::{DataKey, KeyScope};
 use domicile_zoom::api::{ApiError, ZoomUser};
 use domicile_zoom::host::ApiBase;
 use domicile_zoom::oauth::TokenSet;
