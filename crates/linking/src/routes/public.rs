@@ -70,10 +70,11 @@ async fn presence(
     presence.map_err(LinkingError::IdentityUnavailable)
 }
 
-/// The request is no `Sync` value, so its cookies are read before the database is asked.
+/// The request is no `Sync` value, so its cookies are read before the database is asked. Nothing is decoded: a browser lets
+/// a neighbour set `%5F%5FHost-`, which must not become the prefix that only our own host may set.
 fn cookies_of(request: &HttpRequest) -> Vec<(String, String)> {
     request
-        .cookies()
+        .cookies_raw()
         .map(|cookies| {
             cookies
                 .iter()
@@ -180,7 +181,24 @@ fn redirect(to: &Secret<String>) -> actix_web::HttpResponseBuilder {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::test::TestRequest;
+
     use super::*;
+
+    #[test]
+    fn a_cookie_whose_prefix_is_escaped_is_not_ours() {
+        let request = TestRequest::default()
+            .insert_header(("cookie", "%5F%5FHost-domicile-connect-1=tossed; __Host-b=%41"))
+            .to_http_request();
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(
+            cookies_of(&request),
+            [
+                pair("%5F%5FHost-domicile-connect-1", "tossed"),
+                pair("__Host-b", "%41")
+            ]
+        );
+    }
 
     #[test]
     fn a_parameter_that_stands_twice_voids_the_callback() {

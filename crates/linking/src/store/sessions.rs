@@ -180,7 +180,7 @@ pub(crate) async fn await_confirmation(
     one_row("keep a code", rows)
 }
 
-/// Takes code and verifier out of the row: from here on only the caller has them.
+/// Takes code and verifier out of the row, and spends state and cookie: from here on only the caller has them.
 pub(crate) async fn take_code(
     conn: &mut Conn,
     id: ConnectSessionId,
@@ -189,6 +189,8 @@ pub(crate) async fn take_code(
     let rows = diesel::update(t::table.filter(t::id.eq(id.as_uuid())))
         .set((
             t::status.eq(status.as_str()),
+            t::state_hash.eq(None::<Vec<u8>>),
+            t::cookie_hash.eq(None::<Vec<u8>>),
             t::code_sealed.eq(None::<Vec<u8>>),
             t::pkce_verifier_sealed.eq(None::<Vec<u8>>),
         ))
