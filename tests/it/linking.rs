@@ -1,6 +1,6 @@
 //! Links, and the ways in which one must not come about.
 
-use domicile_zoomsim::{Decision, FaultKind, NewFault, NewUser, Target};
+use domicile_zoomsim::{Decision, FaultKind, NewFault, Target};
 use http::Method;
 use serde_json::json;
 
@@ -137,7 +137,7 @@ async fn zoom_failing_at_the_exchange_spends_the_code_and_the_user_can_begin_aga
     let answer = world.confirm(&ticket, ALICE).await;
     assert_eq!(answer.problem(), "zoom_rejected");
     assert_eq!(world.links().await, 0);
-    honest_user_still_world.links().await;
+    world.honest_user_still_links().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -428,7 +428,7 @@ async fn events(reader: &mut Reader<'_>) {
             let header = parameter["name"].as_str().unwrap();
             document.assert_fits(header, &parameter["schema"], &json!(headers[header]));
         }
-        assert_eq!(&event, listed, "what is listed is what was delivered");
+        assert_eq!(&event, *listed, "what is listed is what was delivered");
         let path = format!("/v1/events/{}", delivered.webhook_id);
         assert_eq!(reader.get("/v1/events/{id}", &path).await, event);
     }
