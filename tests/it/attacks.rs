@@ -1,5 +1,7 @@
 //! The ways to hijack a link. None ends in one; each leaves an entry in the audit; after each the honest user still links.
 
+mod session_jwt;
+
 use domicile_zoomsim::{Decision, User};
 use http::Method;
 use serde_json::json;
@@ -42,7 +44,7 @@ impl Cast {
     }
 }
 
-fn with_parameter(url: &Url, name: &str, value: &str) -> Url {
+pub fn with_parameter(url: &Url, name: &str, value: &str) -> Url {
     let pairs: Vec<_> = url
         .query_pairs()
         .map(|(key, old)| {
@@ -59,7 +61,7 @@ fn with_parameter(url: &Url, name: &str, value: &str) -> Url {
     url
 }
 
-fn parameter(url: &Url, name: &str) -> String {
+pub fn parameter(url: &Url, name: &str) -> String {
     url.query_pairs()
         .find(|(key, _)| key == name)
         .map(|(_, value)| value.into_owned())

@@ -4,7 +4,10 @@
 use domicile::outside;
 use domicile::region::Region;
 use domicile::settings::{Environment, Settings};
-use domicile_kernel::{EventId, LinkId, Subject};
+use domicile_kernel::{EventId, LinkId, Subject, ZoomAccountId};
+use domicile_linking::identity::Presence;
+use domicile_linking::{NewConnectSession, Returned};
+use domicile_store::audit::{Actor, AuditQuery};
 use domicile_store::{Conn, NewEvent, Outbox, StoreError};
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
@@ -49,6 +52,10 @@ const ROWS: &str = "
          unnest(ARRAY['recording.merge', 'recording.fetch', 'delivery.mailbox', 'grant.refresh', 'connect_session.expire']) kind;
     INSERT INTO vault_keys (id, zoom_account_id, region_key_id, wrapped_key, created_at)
     SELECT gen_random_uuid(), 'account-' || n, 'k1', '\\x00', now() FROM generate_series(1, 20000) n;
+    INSERT INTO audit_entries (id, occurred_at, actor, action, outcome, subject, link_id)
+    SELECT gen_random_uuid(), now(), 'service', 'x', 'done', l.subject, l.id FROM links l;
+    INSERT INTO admitted_accounts (zoom_account_id, admitted_at, admitted_by)
+    SELECT 'account-' || n, now(), 'operator' FROM generate_series(1, 20000) n;
     ANALYZE;";
 
 /// How often each large table was read from end to end.
@@ -71,7 +78,7 @@ async fn what_runs_in_a_loop_reads_no_large_table_from_end_to_end() {
     let flush = "SELECT pg_stat_force_next_flush()";
     client.batch_execute(flush).await.unwrap();
     let before = sequential_scans(&client).await;
-    assert_eq!(before.len(), 10, "each table that grows is large: {before:?}");
+    assert_eq!(before.len(), 12, "each table that grows is large: {before:?}");
 
     let environment: Environment = world.environment.clone().into_iter().collect();
     let mut settings = Settings::from_environment(&environment).unwrap();
@@ -82,7 +89,14 @@ async fn what_runs_in_a_loop_reads_no_large_table_from_end_to_end() {
     let subject: Subject = ALICE.parse().unwrap();
     let created = region
         .linking
-        .create_session(&subject, &world.app.return_url())
+        .create_session(
+            NewConnectSession {
+                subject: &subject,
+                return_url: &world.app.return_url(),
+                replace: false,
+            },
+            &Actor::Service,
+        )
         .await
         .unwrap();
     let token = created
@@ -92,14 +106,44 @@ async fn what_runs_in_a_loop_reads_no_large_table_from_end_to_end() {
         .next()
         .unwrap()
         .to_owned();
-    region.linking.start_session(&token).await.unwrap();
+    let nobody = Presence::Unasked;
+    region.linking.start_session(&token, &nobody).await.unwrap();
     region
         .linking
-        .receive("unknown", |_| None, domicile_linking::Returned::Denied)
+        .start_session("unknown", &nobody)
         .await
         .err()
         .unwrap();
-    region.linking.confirm("unknown", &subject).await.unwrap_err();
+    region
+        .linking
+        .receive("unknown", |_| None, Returned::Denied, &nobody)
+        .await
+        .err()
+        .unwrap();
+    region
+        .linking
+        .confirm("unknown", &subject, &Actor::Service)
+        .await
+        .unwrap_err();
+    for query in [
+        AuditQuery::default(),
+        AuditQuery {
+            subject: Some(subject.clone()),
+            ..AuditQuery::default()
+        },
+        AuditQuery {
+            link_id: Some(LinkId::from(LINK)),
+            before: Some(i64::MAX),
+            ..AuditQuery::default()
+        },
+    ] {
+        region.linking.audit_entries(&query, 51).await.unwrap();
+    }
+    region
+        .linking
+        .admitted(Some(&ZoomAccountId::new("account-5")), 51)
+        .await
+        .unwrap();
     region.linking.links(Some(&subject), None, 51).await.unwrap();
     region
         .linking

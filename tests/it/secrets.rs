@@ -4,6 +4,7 @@
 mod calls;
 mod linking;
 mod recording;
+mod session_jwt;
 mod story;
 
 use bytes::Bytes;
@@ -12,11 +13,12 @@ use http::Request;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+use crate::harness::world::World;
 use story::Story;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_comes_out_where_it_does_not_belong() {
-    let mut story = Story::begin().await;
+    let mut story = Story::begin(World::without_region().await).await;
     let new = NewUser {
         first_name: Some("Wilhelmina".to_owned()),
         last_name: Some("von Oppenheim-Planted".to_owned()),

@@ -28,6 +28,8 @@ use crate::unlink::{AtZoom, Ending};
 
 /// How often a read that follows the exchange is tried: the code is spent, so giving up costs the user a new consent.
 const IDENTITY_TRIES: usize = 3;
+/// How often a decision is made that others overtake.
+const DECISION_TRIES: usize = 3;
 
 /// An authorization whose user and home are known.
 struct Authorization {
@@ -187,27 +189,17 @@ impl Linking {
 
     /// Decides by what is linked already, in one transaction with the effect.
     async fn link_or_refuse(&self, claim: &Claim, auth: &Authorization) -> Result<Decision, LinkingError> {
-        let key = self
-            .parts
-            .vault
-            .key(&KeyScope::Account(auth.user.account_id.clone()))
-            .await?;
+        let scope = KeyScope::Account(auth.user.account_id.clone());
         let with = self.refusing(claim.actor.clone()).await?;
-        let decided = match self.decide(claim, auth, &key, &with).await {
-            // Another confirmation was faster; what it wrote decides now.
-            Err(LinkingError::Store(error))
-                if error.violates("links_one_live_per_subject")
-                    || error.violates("links_one_live_per_zoom_user") =>
-            {
-                self.decide(claim, auth, &key, &with).await
+        let mut tries = 0;
+        let decided = loop {
+            tries += 1;
+            let key = self.parts.vault.key(&scope).await?;
+            match self.decide(claim, auth, &key, &with).await {
+                // Another confirmation was faster, or the account's last link ended: what was written there decides now.
+                Err(error) if tries < DECISION_TRIES && error.is_overtaken() => {}
+                decided => break decided,
             }
-            // The account's last link ended meanwhile, and its key with it.
-            Err(LinkingError::Vault(VaultError::Destroyed(_))) => {
-                let scope = KeyScope::Account(auth.user.account_id.clone());
-                let key = self.parts.vault.key(&scope).await?;
-                self.decide(claim, auth, &key, &with).await
-            }
-            decided => decided,
         };
         let decided = decided?;
         if let Decision::Linked(link) = &decided {

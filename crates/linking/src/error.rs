@@ -110,6 +110,17 @@ impl LinkingError {
         }
     }
 
+    /// True when the same transaction may succeed at once, because another one made what it found void.
+    pub(crate) fn is_overtaken(&self) -> bool {
+        match self {
+            Self::Store(error) => {
+                error.violates("links_one_live_per_subject") || error.violates("links_one_live_per_zoom_user")
+            }
+            Self::Vault(VaultError::Destroyed(_)) => true,
+            _ => false,
+        }
+    }
+
     /// The failure of a job.
     pub(crate) fn into_job_error(self) -> JobError {
         JobError::new(self.class(), self.fate(), self)

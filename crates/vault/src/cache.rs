@@ -128,3 +128,60 @@ impl Maps {
         by_scope.retain(|_, id| by_id.contains_key(id));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use domicile_kernel::{Clock, Secret, ZoomAccountId};
+    use domicile_testkit::clock::{SeededRng, TestClock};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::cipher::Cipher;
+
+    fn held(number: usize, seen_at: Timestamp) -> Held {
+        let key = DataKey {
+            id: KeyId::from(Uuid::from_u128(number as u128)),
+            cipher: Arc::new(Cipher::new(&Secret::new([1; 32])).unwrap()),
+            rng: SeededRng::new(1).port(),
+        };
+        Held::new(key, seen_at)
+    }
+
+    fn scope(number: usize) -> KeyScope {
+        KeyScope::Account(ZoomAccountId::new(number.to_string()))
+    }
+
+    #[test]
+    fn a_full_memory_forgets_what_was_looked_at_longest_ago() {
+        let cache = Cache::default();
+        let start = TestClock::new().now();
+        let at = |number: usize| start + TimeDelta::milliseconds(i64::try_from(number).unwrap());
+        for number in 0..=LIMIT {
+            cache.keep(Some(&scope(number)), held(number, at(number)));
+        }
+        let id = |number| KeyId::from(Uuid::from_u128(number));
+        assert!(cache.get(id(0)).is_none() && cache.id_for(&scope(0)).is_none());
+        let newest = LIMIT;
+        assert!(cache.get(id(newest as u128)).is_some() && cache.id_for(&scope(newest)).is_some());
+        assert_eq!(cache.read().by_id.len(), LIMIT / 2);
+        assert_eq!(cache.read().by_scope.len(), LIMIT / 2);
+    }
+
+    #[test]
+    fn an_age_has_three_steps_and_a_clock_that_went_back_is_not_believed() {
+        let start = TestClock::new().now();
+        let held = held(1, start);
+        for (seconds, age) in [
+            (-1, Age::Stale),
+            (0, Age::Fresh),
+            (149, Age::Fresh),
+            (150, Age::Due),
+            (299, Age::Due),
+            (300, Age::Stale),
+        ] {
+            assert_eq!(held.age(start + TimeDelta::seconds(seconds)), age, "{seconds}");
+        }
+    }
+}

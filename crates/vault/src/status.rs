@@ -17,8 +17,8 @@ use crate::region_keys::RegionKeys;
 use crate::store;
 use crate::vault::Vault;
 
-/// How often the data keys are counted for the metrics.
-const SAMPLE_INTERVAL: Duration = Duration::from_mins(1);
+/// How often the data keys are counted for the metrics; it reads an index from end to end.
+const SAMPLE_INTERVAL: Duration = Duration::from_mins(5);
 
 /// What hangs on each region key, configured or found in the database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

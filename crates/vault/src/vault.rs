@@ -111,8 +111,8 @@ impl Vault {
         }
     }
 
-    /// Destroys the live key of an account, as part of the caller's transaction. What it sealed is erased (INV-8): in this
-    /// process at once, in the others within the bound that the README names.
+    /// Destroys the live key of an account, as part of the caller's transaction. What it sealed is erased (INV-8): nobody can
+    /// unwrap the key once the transaction is committed, and whoever has it in memory forgets it within the README's bound.
     pub async fn destroy(
         &self,
         conn: &mut Conn,

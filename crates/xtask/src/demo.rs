@@ -69,6 +69,7 @@ async fn tell(stack: &mut Stack, home: &Path, args: &Args) -> Outcome {
         id: "eu",
         name: "European Union",
         identity: Identity::Confirm,
+        directory: None,
         public,
         app,
         ops,

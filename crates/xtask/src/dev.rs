@@ -7,7 +7,7 @@ pub(crate) mod service;
 pub(crate) mod stack;
 pub(crate) mod zoom;
 
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -78,10 +78,13 @@ async fn start(stack: &mut Stack, home: PathBuf) -> Outcome<String> {
         state_file: Some(folder(home.join("zoomsim"))?.join(format!("state-{zoom_port}.json"))),
     };
     let zoom = Zoom::new(stack.http.clone(), stack.start_zoom(&zoom_plan).await?);
+    let directory = home.join("directory.yaml");
+    fs::write(&directory, directory_of(&ports))?;
     let mut regions = Vec::new();
     for (id, name, identity, first) in REGIONS {
         note(&format!("starting region {id}"));
-        let region = region(id, name, identity, &ports, folder(home.join(id))?)?;
+        let mut region = region(id, name, identity, &ports, folder(home.join(id))?)?;
+        region.directory = Some(directory.clone());
         let database_url = stack.start_database(&region, false).await?;
         stack.start_demo_app(&region, &zoom.base).await?;
         stack.start_region(&region, database_url, &zoom.base).await?;
@@ -90,6 +93,15 @@ async fn start(stack: &mut Stack, home: PathBuf) -> Outcome<String> {
         regions.push(region);
     }
     Ok(table(&zoom.base, &regions, stack))
+}
+
+/// The public list of both regions, which leads whoever came to the wrong one to the other.
+fn directory_of(ports: &Ports) -> String {
+    let entries = REGIONS.map(|(id, name, _, _)| {
+        let install = at(ports[&format!("{id} public")], "/install");
+        format!("  - id: {id}\n    name: {name}\n    install_url: {install}\n    zoom_clusters: [{id}]\n")
+    });
+    format!("regions:\n{}", entries.concat())
 }
 
 fn wanted_ports() -> Vec<(String, u16)> {
@@ -121,6 +133,7 @@ fn region(
         id,
         name,
         identity,
+        directory: None,
         public: port("public"),
         app: port("app"),
         ops: port("ops"),

@@ -110,6 +110,10 @@ impl Browser {
         self.jar.clear();
     }
 
+    pub fn forget(&mut self, name: &str) {
+        self.jar.remove(name);
+    }
+
     pub fn plant(&mut self, name: &str, value: &str) {
         self.jar.insert(name.to_owned(), value.to_owned());
     }

@@ -12,7 +12,9 @@ use domicile::settings::{Environment, Settings};
 use domicile_egress::Client;
 use domicile_kernel::{RegionId, Secret};
 use domicile_telemetry::{LogFormat, Telemetry, TelemetrySettings};
-use domicile_testkit::app::{AppApi, ReceivedEvent, ReceivingApp, ReceivingAppHandle, ReceivingAppSettings};
+use domicile_testkit::app::{
+    AppApi, AppIdentity, ReceivedEvent, ReceivingApp, ReceivingAppHandle, ReceivingAppSettings,
+};
 use domicile_testkit::db::TestDb;
 use domicile_zoomsim::{
     ConsentOrder, Decision, FileKind, FileSelection, NewApp, NewFile, NewMeeting, NewRecording,
@@ -75,8 +77,36 @@ impl World {
         world
     }
 
+    /// A world in which the browser itself says who sits there: the region reads the app's session tokens.
+    pub async fn start_session_jwt() -> Self {
+        let mut world = Self::session_jwt_without_region().await;
+        world.start_region().await;
+        world.register_app().await;
+        world
+    }
+
+    /// The same without a running region; its ports are held.
+    pub async fn session_jwt_without_region() -> Self {
+        let mut world = Self::prepare(true).await;
+        let tokens = [
+            ("DOMICILE_APP_IDENTITY", "session-jwt".to_owned()),
+            ("DOMICILE_APP_JWT_ISSUER", world.app.issuer()),
+            ("DOMICILE_APP_JWT_AUDIENCE", world.app.audience()),
+            ("DOMICILE_APP_JWT_JWKS_URL", world.app.jwks_url().to_string()),
+            ("DOMICILE_APP_JWT_ALGORITHMS", "ES256".to_owned()),
+            ("DOMICILE_APP_JWT_COOKIE", world.app.session_cookie()),
+        ];
+        let tokens = tokens.map(|(name, value)| (name.to_owned(), value));
+        world.environment.extend(tokens);
+        world
+    }
+
     /// The same without a running region; its ports are held.
     pub async fn without_region() -> Self {
+        Self::prepare(false).await
+    }
+
+    async fn prepare(session_jwt: bool) -> Self {
         let sockets = Sockets {
             public: socket(),
             app: socket(),
@@ -92,6 +122,13 @@ impl World {
         .unwrap();
         let app = ReceivingApp::start(ReceivingAppSettings {
             events_secrets: vec![Secret::from(EVENTS_SECRET)],
+            identity: if session_jwt {
+                AppIdentity::SessionJwt {
+                    audience: public_url.to_string(),
+                }
+            } else {
+                AppIdentity::Confirm
+            },
             app_api: Some(AppApi {
                 url: app_url.clone(),
                 key: Secret::from(API_KEY),

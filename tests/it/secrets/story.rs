@@ -46,8 +46,7 @@ pub(super) struct Said {
 pub(super) type Carries<'a> = &'a [(&'a str, &'static str)];
 
 impl Story {
-    pub(super) async fn begin() -> Self {
-        let mut world = World::without_region().await;
+    pub(super) async fn begin(mut world: World) -> Self {
         world.release_ports();
         let (zoom, collector) = (
             Tap::before(world.zoom.oauth_url()).await,

@@ -41,6 +41,8 @@ pub(crate) struct Region {
     /// Such as `European Union`.
     pub(crate) name: &'static str,
     pub(crate) identity: Identity,
+    /// The public list of regions, where there are several.
+    pub(crate) directory: Option<PathBuf>,
     /// Zoom and browsers.
     pub(crate) public: u16,
     /// The app's backend.
@@ -115,6 +117,9 @@ impl Region {
             ("DOMICILE_APP_EVENTS_SECRETS", self.secrets.events_secret.clone()),
             ("DOMICILE_APP_IDENTITY", self.identity.as_str().to_owned()),
         ];
+        if let Some(directory) = &self.directory {
+            environment.push(("DOMICILE_REGION_DIRECTORY_FILE", directory.display().to_string()));
+        }
         if self.identity == Identity::SessionJwt {
             environment.extend([
                 ("DOMICILE_APP_JWT_ISSUER", origin(&self.demo_url("/"))),

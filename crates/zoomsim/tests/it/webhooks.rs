@@ -598,7 +598,11 @@ fn receiver(answer: fn() -> HttpResponse) -> (u16, actix_web::dev::ServerHandle)
 
 async fn result_over_a_socket(path: &str, port: u16) -> AttemptResult {
     let settings = ZoomsimSettings {
-        webhook_limit: Duration::from_millis(300),
+        // Short where an answer never comes; a busy machine may take its time for one that does.
+        webhook_limit: match path {
+            "/silent" => Duration::from_millis(300),
+            _ => Duration::from_secs(60),
+        },
         ..ZoomsimSettings::default()
     };
     let zoomsim = Zoomsim::start(settings).await.unwrap();
