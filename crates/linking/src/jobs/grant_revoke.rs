@@ -29,6 +29,8 @@ use crate::store::grants::{Grant, RefreshLease};
 
 /// An access token with less life than this is not used.
 const LEAST_LIFE: TimeDelta = TimeDelta::seconds(60);
+/// When to look again at what somebody else is about.
+const SOON: TimeDelta = TimeDelta::seconds(5);
 /// How long a refresh may take.
 const REFRESH_LEASE: TimeDelta = TimeDelta::seconds(60);
 
@@ -64,7 +66,7 @@ impl GrantRevoke {
             return Ok(Outcome::Ended("granted_anew"));
         }
         if let Some(until) = grant.held_until(now) {
-            return Ok(Outcome::NotBefore(until));
+            return Ok(Outcome::NotBefore(until.min(now + SOON)));
         }
         if grant.tokens.access_expires_at - now > LEAST_LIFE {
             let vault = &self.linking.parts.vault;

@@ -129,7 +129,7 @@ impl LinkUnlink {
         }
         let now = self.linking.now();
         if let Some(until) = grants.iter().filter_map(|grant| grant.held_until(now)).max() {
-            return self.again(lease, until).await;
+            return self.again(lease, until.min(now + SOON)).await;
         }
         let sealed = self.seal_anew(&grants).await?;
         match self.destroy_key(lease, link, &sealed).await? {
