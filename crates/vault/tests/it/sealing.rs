@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, OnceLock};
 
+use domicile_kernel::ZoomAccountId;
+use domicile_store::Conn;
 use domicile_testkit::db::TestDb;
 use domicile_vault::{DataKey, KeyScope, Place, VaultError};
 use proptest::prelude::*;
