@@ -1,12 +1,14 @@
 //! Who is linked already, and what the app may do about it: keep it, or have it replaced.
 
+use domicile_testkit::app::ReceivedEvent;
 use domicile_zoomsim::User;
 use http::Method;
 use serde_json::{Value, json};
 use url::Url;
 
+use crate::harness::PATIENCE;
 use crate::harness::browser::{Answer, Browser};
-use crate::harness::world::{ALICE, BOB, World};
+use crate::harness::world::{ALICE, BOB, World, types};
 
 /// The whole journey of a session that may replace what stands in the way.
 async fn replace(world: &World, subject: &str, user: &User) -> Answer {
@@ -35,11 +37,12 @@ fn state(status: &str, user: &User) -> (String, String) {
 }
 
 async fn told_of(world: &World, event_type: &str, subject: &str) -> Value {
-    let told = world.told(event_type).await;
-    told.iter()
-        .map(|event| event.event().clone())
-        .find(|event| event["type"] == event_type && event["subject"] == subject)
-        .unwrap()
+    let wanted = |event: &Value| event["type"] == event_type && event["subject"] == subject;
+    let told = |events: &[ReceivedEvent]| events.iter().any(|event| wanted(&event.event()));
+    let events = world.app.wait_for_events(PATIENCE, told).await;
+    let events =
+        events.unwrap_or_else(|events| panic!("no {event_type} of {subject} among {:?}", types(&events)));
+    events.iter().map(ReceivedEvent::event).find(wanted).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
