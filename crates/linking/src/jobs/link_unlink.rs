@@ -205,7 +205,7 @@ impl LinkUnlink {
             .await;
         match destroyed {
             Ok(finished) => {
-                self.told(link, KEY_DESTROYED);
+                Self::told(link, KEY_DESTROYED);
                 Ok(Step::Finished(finished))
             }
             Err(StepError::Needed) => Ok(Step::Changed),
@@ -225,7 +225,7 @@ impl LinkUnlink {
                 },
             )
             .await?;
-        self.told(link, KEY_KEPT);
+        Self::told(link, KEY_KEPT);
         Ok(finished)
     }
 
@@ -246,7 +246,7 @@ impl LinkUnlink {
         Ok(lease.finish(conn, self.linking.now()).await?)
     }
 
-    fn told(&self, link: &Link, how: &'static str) {
+    fn told(link: &Link, how: &'static str) {
         METRICS.erasure(how);
         info!(link.id = %link.id, how, "what was kept of a link that ended is erased");
     }
