@@ -368,7 +368,7 @@ impl Refresher {
             .await?;
         if ended {
             METRICS.refresh("ended", reason.as_str());
-            info!(reason = reason.as_str(), "the grant has ended");
+            info!(reason = reason.as_str(), "Zoom ended the grant");
             Ok(Refreshed::Ended(reason))
         } else {
             METRICS.refresh("overtaken", "");
