@@ -22,6 +22,8 @@ impl Story {
             ("body", "e-mail address"),
             ("body", "passcode"),
             ("body", "download URL"),
+            ("body", "share URL"),
+            ("body", "play URL"),
         ];
         for fault in [None, Some(FaultKind::Unauthorized)] {
             if let Some(fault) = fault {
