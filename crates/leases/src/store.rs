@@ -82,9 +82,12 @@ pub async fn enqueue(conn: &mut Conn, ids: &Ids, job: NewJob<'_>) -> Result<(), 
         ))
         .execute(conn)
         .await?;
-    diesel::select(pg_notify(NOTIFY_CHANNEL, job.kind.0))
-        .execute(conn)
-        .await?;
+    // What is due later wakes nobody now.
+    if job.due_at <= now {
+        diesel::select(pg_notify(NOTIFY_CHANNEL, job.kind.0))
+            .execute(conn)
+            .await?;
+    }
     Ok(())
 }
 
@@ -257,10 +260,13 @@ pub(crate) async fn requeue(
         .await
         .map_err(StoreError::from)?;
     kept(rows)?;
-    diesel::select(pg_notify(NOTIFY_CHANNEL, lease.kind))
-        .execute(conn)
-        .await
-        .map_err(StoreError::from)?;
+    // What is due later wakes nobody now.
+    if due_at <= now {
+        diesel::select(pg_notify(NOTIFY_CHANNEL, lease.kind))
+            .execute(conn)
+            .await
+            .map_err(StoreError::from)?;
+    }
     Ok(())
 }
 
