@@ -95,8 +95,7 @@ impl Linking {
             let failure = match refreshed {
                 Ok(Refreshed::Renewed(renewed)) => return Ok(renewed),
                 Ok(Refreshed::Ended(reason)) => return Err(LinkingError::NeedsReauthorization(Some(reason))),
-                Ok(Refreshed::Overtaken) if Instant::now() < deadline => continue,
-                Ok(Refreshed::Held { .. }) if Instant::now() < deadline => continue,
+                Ok(Refreshed::Overtaken | Refreshed::Held { .. }) if Instant::now() < deadline => continue,
                 Ok(Refreshed::Overtaken) => unavailable(None, Busy),
                 Ok(Refreshed::Held { until }) => unavailable(Some(until - now), Busy),
                 Ok(Refreshed::NotBefore(at)) => unavailable(Some(at - now), Waiting),

@@ -130,7 +130,7 @@ impl Linking {
         let span = info_span!("grant.refresh", link.id = %link.id, refresh.cause = cause.as_str());
         let running = async move { refresher.run().await }.instrument(span);
         match self.refreshers.spawn(running).await {
-            Ok(refreshed) => refreshed,
+            Ok(outcome) => outcome,
             Err(failed) => Err(LinkingError::TokenUnavailable {
                 retry_after: None,
                 source: Box::new(failed),

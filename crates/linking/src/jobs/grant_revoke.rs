@@ -130,13 +130,13 @@ impl GrantRevoke {
             generation: grant.generation,
             expires_at: now + REFRESH_LEASE,
         };
-        let taken = parts
+        let leased = parts
             .db
             .run_tx("lease_ended_grant", async |conn: &mut Conn| {
                 store::grants::take_lease(conn, link.id, &lease, now).await
             })
             .await?;
-        let Some(grant) = taken else {
+        let Some(grant) = leased else {
             return Ok(Outcome::NotBefore(now));
         };
         match parts.oauth.refresh(&token).await {
