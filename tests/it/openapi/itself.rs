@@ -8,7 +8,7 @@ use domicile_kernel::state::{
 };
 use serde_json::{Value, json};
 
-use super::document::{self, Document};
+use super::document::Document;
 
 #[test]
 fn the_documents_problems_are_the_table() {
