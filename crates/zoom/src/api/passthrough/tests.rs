@@ -27,7 +27,7 @@ fn call(method: &Method, path: &str, query: &str) -> AllowedCall {
     let rules: CallRules = "GET /users/{userId}, POST /users/{userId}/meetings, DELETE /meetings/{meetingId}"
         .parse()
         .unwrap();
-    rules.allow(&method, path, query).unwrap()
+    rules.allow(method, path, query).unwrap()
 }
 
 impl Setup {
