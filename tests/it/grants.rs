@@ -137,7 +137,7 @@ async fn a_lost_answer_that_held_the_only_pair_is_told_as_such_after_the_second_
             link_id: Some(link),
             ..AuditQuery::default()
         };
-        let entries = audit::list(&mut *world.db().db().conn().await.unwrap(), &query, 10)
+        let entries = audit::list(&mut world.db().db().conn().await.unwrap(), &query, 10)
             .await
             .unwrap();
         assert_eq!(entries.len(), 1);
@@ -500,8 +500,8 @@ async fn a_pair_survives_a_database_that_fails_when_it_is_to_be_written() {
     };
     world.zoom.holds(1).await;
     let mut blocker = world.db().client().await;
-    let blocked = blocker.transaction().await.unwrap();
-    blocked.execute("LOCK TABLE links, grants", &[]).await.unwrap();
+    let held = blocker.transaction().await.unwrap();
+    held.execute("LOCK TABLE links, grants", &[]).await.unwrap();
     world.zoom.release();
     let kill = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                 WHERE datname = current_database() AND application_name = 'domicile' AND wait_event_type = 'Lock'";
@@ -511,7 +511,7 @@ async fn a_pair_survives_a_database_that_fails_when_it_is_to_be_written() {
         })
         .await;
     }
-    blocked.rollback().await.unwrap();
+    held.rollback().await.unwrap();
     assert_eq!(asking.await.unwrap().unwrap().generation, 2);
     assert_eq!(world.zoom.seen(&name(link)).requests, 1);
 }

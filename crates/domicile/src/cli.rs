@@ -41,7 +41,7 @@ enum Command {
     Work,
     /// Serve and work in one process
     Run,
-    /// Say which Zoom accounts may link, where DOMICILE_REGION_ADMISSION is `accounts`
+    /// Say which Zoom accounts may link, where the region admits by account
     Admission {
         #[command(subcommand)]
         command: admission::Command,

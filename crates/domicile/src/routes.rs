@@ -15,6 +15,8 @@ use std::sync::Arc;
 use crate::region::Region;
 use crate::server::Draining;
 
+pub use openapi::document as openapi_document;
+
 /// The guard around the public listener: requests for another host go no further.
 pub fn public_guard(region: &Region) -> Guard {
     Guard::for_host(

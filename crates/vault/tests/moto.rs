@@ -11,25 +11,20 @@
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod support;
 
-use std::error::Error;
-use std::sync::Arc;
-
-use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use domicile_egress::Client;
 use domicile_egress::testing::{TIMEOUTS, loopback};
 use domicile_kernel::Secret;
-use domicile_objects::{AwsSigner, S3Options};
 use domicile_testkit::clock::TestClock;
 use domicile_testkit::db::TestDb;
-use domicile_vault::{AwsKms, CheckError, RegionKeySettings, RequestSigner, UnfitKey, Vault};
+use domicile_vault::{AwsKms, CheckError, RegionKeySettings, UnfitKey, Vault};
 use http::Request;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::support::{account, class, entry, place, vault_with};
+use crate::support::{Signer, account, class, entry, place, vault_with};
 
 const REGION: &str = "eu-central-1";
 
@@ -48,25 +43,10 @@ fn client() -> Client {
     loopback().client("aws_kms", TIMEOUTS)
 }
 
-struct Signer(AwsSigner);
-
-#[async_trait]
-impl RequestSigner for Signer {
-    async fn sign(
-        &self,
-        service: &str,
-        region: &str,
-        request: Request<Bytes>,
-    ) -> Result<Request<Bytes>, Box<dyn Error + Send + Sync>> {
-        Ok(self.0.sign(service, region, request).await?)
-    }
-}
-
 fn kms() -> AwsKms {
-    let options = S3Options::from_vars([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")]);
     AwsKms {
         client: client(),
-        signer: Arc::new(Signer(AwsSigner::open(&options, client()).unwrap())),
+        signer: Signer::new(),
         endpoint: Some(endpoint()),
     }
 }

@@ -17,7 +17,14 @@ impl Story {
         let zoom = format!("{}/zoom", self.link_path().await);
         // What the app asks for of its own user is meant for it, but never a credential.
         let of_user = [("body", "name"), ("body", "e-mail address")];
-        let of_recordings = [("body", "topic"), ("body", "passcode"), ("body", "download URL")];
+        let of_recordings = [
+            ("body", "topic"),
+            ("body", "e-mail address"),
+            ("body", "passcode"),
+            ("body", "download URL"),
+            ("body", "share URL"),
+            ("body", "play URL"),
+        ];
         for fault in [None, Some(FaultKind::Unauthorized)] {
             if let Some(fault) = fault {
                 self.fault(NewFault::once(Target::Users, fault));

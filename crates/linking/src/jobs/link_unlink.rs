@@ -205,7 +205,7 @@ impl LinkUnlink {
             .await;
         match destroyed {
             Ok(finished) => {
-                Self::told(link, KEY_DESTROYED);
+                told(link, KEY_DESTROYED);
                 Ok(Step::Finished(finished))
             }
             Err(StepError::Needed) => Ok(Step::Changed),
@@ -225,7 +225,7 @@ impl LinkUnlink {
                 },
             )
             .await?;
-        Self::told(link, KEY_KEPT);
+        told(link, KEY_KEPT);
         Ok(finished)
     }
 
@@ -244,11 +244,6 @@ impl LinkUnlink {
             .write(conn, &self.linking.parts.ids)
             .await?;
         Ok(lease.finish(conn, self.linking.now()).await?)
-    }
-
-    fn told(link: &Link, how: &'static str) {
-        METRICS.erasure(how);
-        info!(link.id = %link.id, how, "what was kept of a link that ended is erased");
     }
 
     async fn again(&self, lease: &Lease, at: Timestamp) -> Result<Finished, JobError> {
@@ -311,4 +306,10 @@ impl Handler for LinkUnlink {
             _ => self.nothing_to_do(lease).await,
         }
     }
+}
+
+/// Counts and logs an erasure.
+fn told(link: &Link, how: &'static str) {
+    METRICS.erasure(how);
+    info!(link.id = %link.id, how, "what was kept of a link that ended is erased");
 }

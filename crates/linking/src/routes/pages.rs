@@ -109,6 +109,7 @@ fn words(error: &LinkingError) -> Words {
         },
         LinkingError::AnotherSubject => someone_elses(),
         LinkingError::Refused(refusal) => refused(refusal.reason),
+        LinkingError::ZoomRejected(_) => refused(RefusalReason::CodeRejected),
         _ => Words {
             status: StatusCode::SERVICE_UNAVAILABLE,
             title: "We cannot do this just now",

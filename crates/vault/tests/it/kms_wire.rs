@@ -4,39 +4,23 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domicile_egress::testing::{TIMEOUTS, loopback};
 use domicile_kernel::{Fate, Secret};
-use domicile_objects::{AwsSigner, S3Options};
 use domicile_testkit::clock::TestClock;
 use domicile_testkit::db::TestDb;
-use domicile_vault::{AwsKms, RegionKeySettings, RegionKeys, RequestSigner, Vault, VaultError};
+use domicile_vault::{AwsKms, RegionKeySettings, RegionKeys, Vault, VaultError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use url::Url;
 
-use crate::support::{account, class, place, vault_with};
+use crate::support::{Signer, account, class, place, vault_with};
 
 const ARN: &str = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
 /// What a server of these tests has been asked: heads and bodies.
 type Seen = Arc<Mutex<Vec<(String, String)>>>;
-
-struct Signer(AwsSigner);
-
-#[async_trait]
-impl RequestSigner for Signer {
-    async fn sign(
-        &self,
-        service: &str,
-        region: &str,
-        request: http::Request<bytes::Bytes>,
-    ) -> Result<http::Request<bytes::Bytes>, Box<dyn Error + Send + Sync>> {
-        Ok(self.0.sign(service, region, request).await?)
-    }
-}
 
 /// A server that answers a request by its operation and its body with a status and a body; an empty status ends the
 /// connection without an answer.
@@ -110,15 +94,9 @@ fn failing(code: &str) -> String {
 }
 
 fn keys(endpoint: Url) -> RegionKeys {
-    let options = S3Options::from_vars([
-        ("AWS_ACCESS_KEY_ID", "secret-id"),
-        ("AWS_SECRET_ACCESS_KEY", "secret-key"),
-        ("AWS_SESSION_TOKEN", "secret-token"),
-    ]);
-    let client = loopback().client("aws_kms", TIMEOUTS);
     let kms = AwsKms {
-        signer: Arc::new(Signer(AwsSigner::open(&options, client.clone()).unwrap())),
-        client,
+        client: loopback().client("aws_kms", TIMEOUTS),
+        signer: Signer::new(),
         endpoint: Some(endpoint),
     };
     let settings = RegionKeySettings::parse(&Secret::new(format!("k1:aws-kms:{ARN}")));

@@ -1,18 +1,25 @@
 //! What the tests share.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use domicile_kernel::random::random_bytes;
 use domicile_kernel::{KeyId, Rng, Secret, ZoomAccountId};
 use domicile_store::{Conn, Db};
 use domicile_testkit::clock::{SeededRng, TestClock, ids};
 use domicile_testkit::db::TestDb;
-use domicile_vault::{DataKeyBytes, KeyError, KeyProvider, KeyScope, Place, RegionKeys, Vault, VaultError};
+use domicile_vault::{
+    DataKeyBytes, KeyError, KeyProvider, KeyScope, Place, RegionKeys, RequestSigner, Vault, VaultError,
+};
+use http::Request;
+use object_store::aws::{AwsAuthorizer, AwsCredential};
+use object_store::client::HttpRequest;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -159,4 +166,32 @@ impl KeyProvider for FakeKey {
 
 pub fn class<T>(outcome: Result<T, VaultError>) -> &'static str {
     outcome.map_or_else(|error| error.class(), |_| "ok")
+}
+
+/// Signs as the roof's plug does, with credentials of its own.
+pub struct Signer(AwsCredential);
+
+impl Signer {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self(AwsCredential {
+            key_id: "secret-id".to_owned(),
+            secret_key: "secret-key".to_owned(),
+            token: Some("secret-token".to_owned()),
+        }))
+    }
+}
+
+#[async_trait]
+impl RequestSigner for Signer {
+    async fn sign(
+        &self,
+        service: &str,
+        region: &str,
+        request: Request<Bytes>,
+    ) -> Result<Request<Bytes>, Box<dyn Error + Send + Sync>> {
+        let (head, body) = request.into_parts();
+        let mut request = HttpRequest::from_parts(head, body.clone().into());
+        AwsAuthorizer::new(&self.0, service, region).try_authorize(&mut request, None)?;
+        Ok(Request::from_parts(request.into_parts().0, body))
+    }
 }

@@ -23,11 +23,11 @@ async fn setup(scripts: Vec<Script>) -> Setup {
     }
 }
 
-fn call(method: Method, path: &str, query: &str) -> AllowedCall {
+fn call(method: &Method, path: &str, query: &str) -> AllowedCall {
     let rules: CallRules = "GET /users/{userId}, POST /users/{userId}/meetings, DELETE /meetings/{meetingId}"
         .parse()
         .unwrap();
-    rules.allow(&method, path, query).unwrap()
+    rules.allow(method, path, query).unwrap()
 }
 
 impl Setup {
@@ -44,7 +44,7 @@ impl Setup {
     }
 
     async fn get(&self) -> Result<PassedAnswer, PassThroughError> {
-        self.pass(&call(Method::GET, "users/me", ""), &HeaderMap::new(), "")
+        self.pass(&call(&Method::GET, "users/me", ""), &HeaderMap::new(), "")
             .await
     }
 }
@@ -76,7 +76,7 @@ async fn only_what_zoom_may_know_is_sent() {
             HeaderValue::from_str(value).unwrap(),
         );
     }
-    let call = call(Method::POST, "users/me/meetings", "a=b+c&d=%26");
+    let call = call(&Method::POST, "users/me/meetings", "a=b+c&d=%26");
     let passed = it.pass(&call, &headers, "{\"topic\":\"x\"}").await.unwrap();
     assert_eq!(passed.status, 201);
     let request = &it.fake.requests()[0];
@@ -171,7 +171,7 @@ async fn what_cannot_be_passed_on_is_an_error() {
         .pass_through(
             &it.base,
             &Secret::from("TOKEN"),
-            &call(Method::GET, "users/me", ""),
+            &call(&Method::GET, "users/me", ""),
             &HeaderMap::new(),
             Bytes::new(),
         )
