@@ -19,7 +19,7 @@ COMMENT ON TABLE audit_entries IS 'Who did what to links, when, and what came of
 COMMENT ON COLUMN audit_entries.id IS 'The entry''s id.';
 COMMENT ON COLUMN audit_entries.sequence IS 'The order of writing, and the cursor of the list.';
 COMMENT ON COLUMN audit_entries.occurred_at IS 'When it happened.';
-COMMENT ON COLUMN audit_entries.actor IS 'Who did it: app:<name of the API key>, browser, operator, service, zoom.';
+COMMENT ON COLUMN audit_entries.actor IS 'Who did it: app: with the name of the API key, browser, operator, service, zoom.';
 COMMENT ON COLUMN audit_entries.action IS 'What was done or tried, such as link.activate.';
 COMMENT ON COLUMN audit_entries.outcome IS 'done or refused.';
 COMMENT ON COLUMN audit_entries.reason IS 'Why it was refused, or why it was done where there is more than one cause.';
@@ -46,7 +46,7 @@ CREATE TABLE admitted_accounts (
 COMMENT ON TABLE admitted_accounts IS 'The Zoom accounts that may link here where the region''s admission is by account.';
 COMMENT ON COLUMN admitted_accounts.zoom_account_id IS 'Zoom''s account id.';
 COMMENT ON COLUMN admitted_accounts.admitted_at IS 'When it was admitted.';
-COMMENT ON COLUMN admitted_accounts.admitted_by IS 'Who admitted it: app:<name of the API key> or operator.';
+COMMENT ON COLUMN admitted_accounts.admitted_by IS 'Who admitted it: app: with the name of the API key, or operator.';
 
 -- The default serves the release before, which does not know the column.
 ALTER TABLE connect_sessions ADD COLUMN replace_existing boolean NOT NULL DEFAULT false;

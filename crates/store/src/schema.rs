@@ -7,7 +7,7 @@ diesel::table! {
         zoom_account_id -> Text,
         /// When it was admitted.
         admitted_at -> Timestamptz,
-        /// Who admitted it: app:<name of the API key> or operator.
+        /// Who admitted it: app: with the name of the API key, or operator.
         admitted_by -> Text,
     }
 }
@@ -21,7 +21,7 @@ diesel::table! {
         sequence -> Int8,
         /// When it happened.
         occurred_at -> Timestamptz,
-        /// Who did it: app:<name of the API key>, browser, operator, service, zoom.
+        /// Who did it: app: with the name of the API key, browser, operator, service, zoom.
         actor -> Text,
         /// What was done or tried, such as link.activate.
         action -> Text,
