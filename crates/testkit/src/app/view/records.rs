@@ -162,7 +162,7 @@ fn event_row(event: &ReceivedEvent) -> Markup {
 
 /// What an event says, in a few words.
 fn about(event_type: &str, data: &Value) -> Option<String> {
-    let reason = [&data["reason"], &data["link"]["reauthorization_reason"]]
+    let reason = [&data["refusal"]["reason"], &data["reason"]]
         .into_iter()
         .find_map(Value::as_str)
         .map(|reason| reason.replace('_', " "));
@@ -299,15 +299,15 @@ mod tests {
     #[test]
     fn events_about_links_are_told_with_their_reason() {
         let told = |event_type: &str, data: Value| about(event_type, &data).unwrap();
-        let reason = json!({ "reason": "subject_mismatch" });
+        let refusal = json!({ "refusal": { "reason": "subject_mismatch" } });
         assert_eq!(
-            told("link.refused", reason),
+            told("link.refused", refusal),
             "a connection was refused: subject mismatch"
         );
-        let link = json!({ "link": { "reauthorization_reason": "grant_expired" } });
+        let ended = json!({ "link": {}, "reason": "user_gone" });
         assert_eq!(
-            told("link.needs_reauthorization", link),
-            "Zoom asks for consent again: grant expired"
+            told("link.needs_reauthorization", ended),
+            "Zoom asks for consent again: user gone"
         );
         assert_eq!(told("link.active", json!({})), "Zoom is connected");
         let recording = json!({ "recording": { "meeting": { "topic": "Board" } } });
