@@ -94,7 +94,7 @@ fn expect_much(story: &Story, log: &str, exported: &str) {
         "a recording file is stored",
         "the app answered 503",
         "lost_answer",
-        "the grant has ended",
+        "Zoom ended the grant",
         "all jobs of this process have ended",
     ] {
         assert!(log.contains(line), "{line} in:\n{log}");
