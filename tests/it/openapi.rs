@@ -11,6 +11,7 @@ use http::{Method, Request};
 use serde_json::{Value, json};
 
 use self::document::{Document, source};
+use crate::harness::PATIENCE;
 use crate::harness::browser::{Answer, Browser, call};
 use crate::harness::world::{ALICE, API_KEY, BOB, World};
 
@@ -392,7 +393,13 @@ async fn events(reader: &mut Reader<'_>) {
 
     let document = reader.document;
     let webhooks: BTreeMap<_, _> = document.webhooks().into_iter().map(|it| (it.place, it)).collect();
-    let delivered = reader.world.app.events();
+    let all = listed.len();
+    let delivered = reader
+        .world
+        .app
+        .wait_for_events(PATIENCE, |events| events.len() >= all)
+        .await
+        .unwrap_or_else(|events| panic!("{} of {all} events came", events.len()));
     let types: Vec<_> = delivered
         .iter()
         .map(domicile_testkit::app::ReceivedEvent::event_type)
