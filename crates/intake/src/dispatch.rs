@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use domicile_kernel::{Ids, Timestamp};
+use domicile_store::inbox::INBOX_CHANNEL;
 use domicile_store::{Conn, Db, StoreError};
 use futures_util::FutureExt;
 use tokio::sync::Notify;
@@ -23,8 +24,6 @@ use crate::reason::QuarantineReason;
 use crate::settings::DispatchSettings;
 use crate::store::{self, PendingRow};
 
-/// The channel on which new rows are announced.
-pub(crate) const NOTIFY_CHANNEL: &str = "domicile_inbox";
 /// How long a loop waits for a wake-up before it looks again.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How often depth and age are measured.
@@ -292,7 +291,7 @@ impl Inner {
     }
 
     async fn listen(self: Arc<Self>, stop: CancellationToken) {
-        domicile_store::listen(self.db.settings(), NOTIFY_CHANNEL, stop, |_| {
+        domicile_store::listen(self.db.settings(), INBOX_CHANNEL, stop, |_| {
             self.wake.notify_waiters();
         })
         .await;

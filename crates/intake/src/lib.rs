@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod dispatch;
+mod encoding;
 mod endpoint;
 mod error;
 mod intake;
 mod metrics;
 mod ports;
+mod queue;
 mod reason;
 pub mod routes;
 mod settings;
@@ -13,12 +15,13 @@ mod store;
 mod writer;
 
 pub use dispatch::{Dispatcher, DispatcherBuilder};
+pub use encoding::EncodingError;
 pub use endpoint::Endpoint;
 pub use error::IntakeError;
 pub use intake::Intake;
 pub use ports::{EventHandler, LinkRouter, RoutedEvent, RoutedLink};
 pub use reason::QuarantineReason;
-pub use settings::{DispatchSettings, IntakeSettings};
+pub use settings::{DispatchSettings, IntakeSettings, WriterSettings};
 pub use writer::Kept;
 
 #[cfg(test)]

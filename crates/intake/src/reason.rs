@@ -11,18 +11,27 @@ pub enum QuarantineReason {
     NoAccount,
     /// No live link has its Zoom user, nor its Zoom account as a whole (INV-7).
     UnknownAccount,
+    /// It is for another Marketplace app than the region's (`payload.client_id`), such as the app's development version.
+    WrongApp,
     /// Its handler failed too often.
     HandlerFailed,
+    /// What it says of itself fits no column; its body is kept.
+    Unstorable,
+    /// An operator put it there.
+    Operator,
 }
 
 impl QuarantineReason {
     /// Every reason.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 8] = [
         Self::Unparseable,
         Self::UnknownEvent,
         Self::NoAccount,
         Self::UnknownAccount,
+        Self::WrongApp,
         Self::HandlerFailed,
+        Self::Unstorable,
+        Self::Operator,
     ];
 
     /// The spelling in `inbox.reason` and in metrics.
@@ -32,7 +41,10 @@ impl QuarantineReason {
             Self::UnknownEvent => "unknown_event",
             Self::NoAccount => "no_account",
             Self::UnknownAccount => "unknown_account",
+            Self::WrongApp => "wrong_app",
             Self::HandlerFailed => "handler_failed",
+            Self::Unstorable => "unstorable",
+            Self::Operator => "operator",
         }
     }
 }

@@ -30,7 +30,10 @@ async fn take_in(
     intake: web::Data<Intake>,
 ) -> Result<HttpResponse, ProblemError> {
     let request = match request {
-        ZoomRequest::Challenge(answer) => return Ok(HttpResponse::Ok().json(answer)),
+        ZoomRequest::Challenge(answer) => {
+            intake.challenged(endpoint);
+            return Ok(HttpResponse::Ok().json(answer));
+        }
         ZoomRequest::Event(request) => request,
     };
     match intake.keep(endpoint, &request).await {

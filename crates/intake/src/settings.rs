@@ -11,6 +11,38 @@ pub struct IntakeSettings {
     pub commit_timeout: Duration,
     /// What the 503 says in `Retry-After`. Zoom keeps to its own schedule (5, 20 and 60 minutes); others obey it.
     pub retry_after: Duration,
+    /// How rows are written.
+    pub writer: WriterSettings,
+}
+
+/// How rows are written, and how many may wait for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriterSettings {
+    /// The most rows of one commit.
+    pub max_batch_rows: usize,
+    /// The most bytes of one commit, but at least one row.
+    pub max_batch_bytes: usize,
+    /// Requests that wait beyond this number are answered with 503 at once.
+    pub max_queued_requests: usize,
+    /// Requests whose sealed bodies are more than this in all are answered with 503 at once.
+    pub max_queued_bytes: usize,
+    /// A commit that is not confirmed within this counts as failed, and the connection as broken.
+    pub commit_timeout: Duration,
+    /// A batch whose connection broke within this is written once more over another one.
+    pub retry_within: Duration,
+}
+
+impl Default for WriterSettings {
+    fn default() -> Self {
+        Self {
+            max_batch_rows: 256,
+            max_batch_bytes: 4 * 1024 * 1024,
+            max_queued_requests: 4096,
+            max_queued_bytes: 64 * 1024 * 1024,
+            commit_timeout: Duration::from_millis(2500),
+            retry_within: Duration::from_millis(500),
+        }
+    }
 }
 
 impl Default for IntakeSettings {
@@ -18,6 +50,7 @@ impl Default for IntakeSettings {
         Self {
             commit_timeout: Duration::from_millis(2500),
             retry_after: Duration::from_mins(1),
+            writer: WriterSettings::default(),
         }
     }
 }

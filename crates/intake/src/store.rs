@@ -2,77 +2,37 @@
 
 use diesel::dsl::{count_star, min};
 use diesel::prelude::*;
-use diesel::sql_types::Text;
 use diesel_async::{AsyncConnection, RunQueryDsl, TransactionManager};
 use domicile_kernel::{InboxId, Timestamp, ZoomAccountId, ZoomUserId};
 use domicile_store::schema::inbox;
 use domicile_store::{Conn, StoreError, one_row};
 use uuid::Uuid;
 
-use crate::dispatch::NOTIFY_CHANNEL;
 use crate::reason::QuarantineReason;
-use crate::writer::{Kept, NewRow};
 
 const PENDING: &str = "pending";
 const DISPATCHED: &str = "dispatched";
 const QUARANTINED: &str = "quarantined";
 
-#[diesel::declare_sql_function]
-extern "SQL" {
-    fn pg_notify(channel: Text, payload: Text);
-}
-
-/// Keeps a row, unless its body was kept before at the same endpoint. A body that another transaction is keeping right
-/// now is waited for, so a duplicate is answered only after the first one is committed.
-pub(crate) async fn insert(conn: &mut Conn, row: &NewRow) -> Result<Kept, StoreError> {
-    let quarantined = row.quarantined.map(QuarantineReason::as_str);
-    let rows = diesel::insert_into(inbox::table)
-        .values((
-            inbox::id.eq(row.id.as_uuid()),
-            inbox::endpoint.eq(row.endpoint.as_str()),
-            inbox::digest.eq(row.digest.as_slice()),
-            inbox::status.eq(if quarantined.is_some() {
-                QUARANTINED
-            } else {
-                PENDING
-            }),
-            inbox::event_type.eq(row.event_type.as_deref()),
-            inbox::zoom_account_id.eq(row.zoom_account_id.as_ref().map(ZoomAccountId::as_str)),
-            inbox::zoom_user_id.eq(row.zoom_user_id.as_ref().map(ZoomUserId::as_str)),
-            inbox::zoom_client_id.eq(row.zoom_client_id.as_deref()),
-            inbox::zoom_request_id.eq(row.zoom_request_id.as_deref()),
-            inbox::traceparent.eq(row.traceparent.as_deref()),
-            inbox::event_at.eq(row.event_at),
-            inbox::received_at.eq(row.received_at),
-            inbox::body_sealed.eq(row.body_sealed.as_slice()),
-            inbox::body_size_bytes.eq(row.body_size_bytes),
-            inbox::attempts.eq(0_i16),
-            inbox::due_at.eq(row.received_at),
-            inbox::finished_at.eq(quarantined.map(|_| row.received_at)),
-            inbox::reason.eq(quarantined),
-        ))
-        .on_conflict((inbox::endpoint, inbox::digest))
-        .do_nothing()
-        .execute(conn)
-        .await?;
-    if rows == 0 {
-        return Ok(Kept::Duplicate);
-    }
-    if quarantined.is_none() {
-        diesel::select(pg_notify(NOTIFY_CHANNEL, ""))
-            .execute(conn)
-            .await?;
-    }
-    Ok(Kept::New)
+/// A body as its row holds it.
+pub(crate) struct SealedBody {
+    pub(crate) sealed: Vec<u8>,
+    pub(crate) encoding: String,
+    pub(crate) size_bytes: usize,
 }
 
 /// The sealed body of a row.
-pub(crate) async fn body_sealed(conn: &mut Conn, id: InboxId) -> Result<Vec<u8>, StoreError> {
-    Ok(inbox::table
-        .select(inbox::body_sealed)
+pub(crate) async fn body(conn: &mut Conn, id: InboxId) -> Result<SealedBody, StoreError> {
+    let (sealed, encoding, size_bytes): (Vec<u8>, String, i32) = inbox::table
+        .select((inbox::body_sealed, inbox::body_encoding, inbox::body_size_bytes))
         .filter(inbox::id.eq(id.as_uuid()))
         .first(conn)
-        .await?)
+        .await?;
+    Ok(SealedBody {
+        sealed,
+        encoding,
+        size_bytes: usize::try_from(size_bytes).unwrap_or(0),
+    })
 }
 
 /// A row that waits for its handlers.

@@ -43,6 +43,12 @@ pub enum StoreError {
         /// The column.
         column: &'static str,
     },
+    /// PostgreSQL refuses a prepared statement: a defect, or a value that no column takes.
+    #[error("the database refused a statement (SQLSTATE {sqlstate})")]
+    Refused {
+        /// PostgreSQL's error code.
+        sqlstate: String,
+    },
     /// Anything else that PostgreSQL or diesel refuses: a defect.
     #[error("the database refused a statement")]
     Statement(#[source] DieselError),
@@ -58,6 +64,7 @@ impl StoreError {
             | Self::NotOneRow { .. }
             | Self::NotFound
             | Self::Corrupt { .. }
+            | Self::Refused { .. }
             | Self::Statement(_) => Fate::Final,
         }
     }

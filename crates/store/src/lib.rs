@@ -3,6 +3,7 @@
 pub mod audit;
 mod db;
 mod error;
+pub mod inbox;
 mod listen;
 mod metrics;
 mod migrations;

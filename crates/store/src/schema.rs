@@ -172,7 +172,7 @@ diesel::table! {
         id -> Uuid,
         /// Which of the two endpoints took it.
         endpoint -> Text,
-        /// SHA-256 of the raw body; with the endpoint it tells a duplicate.
+        /// Tells a duplicate, with the endpoint: the event's time in milliseconds (6 bytes), then 26 bytes of the SHA-256 of the raw body. Time first, so that new entries lie together in the index.
         digest -> Binary,
         /// pending: waits for its handlers; dispatched: handled; quarantined: kept with a reason, handled by nobody.
         status -> Text,
@@ -194,7 +194,7 @@ diesel::table! {
         received_at -> Timestamptz,
         /// The raw body, sealed under its Zoom account's key.
         body_sealed -> Binary,
-        /// The size of the raw body.
+        /// The size of the raw body, before coding and sealing.
         body_size_bytes -> Int4,
         /// How many dispatches of it failed.
         attempts -> Int2,
@@ -204,6 +204,8 @@ diesel::table! {
         finished_at -> Nullable<Timestamptz>,
         /// Why it is in quarantine, or the class of the last failure.
         reason -> Nullable<Text>,
+        /// How the body was coded before it was sealed. identity: not at all; zstd-1: Zstandard with the first dictionary.
+        body_encoding -> Text,
     }
 }
 
@@ -367,6 +369,20 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    /// When Zoom was last heard of. Zoom disables a subscription after six challenges in vain and says so to the app's owner only.
+    zoom_sightings (endpoint, kind, zoom_account_id) {
+        /// Where it was heard.
+        endpoint -> Text,
+        /// challenge: the endpoint was asked to prove itself; event: an event was kept.
+        kind -> Text,
+        /// The account of the events; empty for challenges and for events that name none.
+        zoom_account_id -> Text,
+        /// The latest time; written some seconds late.
+        last_at -> Timestamptz,
+    }
+}
+
 diesel::joinable!(delivery_attempts -> events (event_id));
 diesel::joinable!(grants -> links (link_id));
 diesel::joinable!(recording_files -> recordings (recording_id));
@@ -384,5 +400,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     links,
     recording_files,
     recordings,
-    vault_keys
+    vault_keys,
+    zoom_sightings
 );

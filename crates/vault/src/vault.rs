@@ -73,6 +73,26 @@ impl Vault {
         if let Some(key) = self.inner.known(scope).await? {
             return Ok(key);
         }
+        self.find_or_make(scope).await
+    }
+
+    /// Like [`Vault::key`], but an account's key that memory knows is not looked at again: the caller writes what it seals
+    /// only where the key's row is still alive, in the same statement, and calls [`Vault::forget`] where it is not.
+    pub async fn key_to_be_checked(&self, scope: &KeyScope) -> Result<DataKey, VaultError> {
+        if let Some(id) = self.inner.cache.id_for(scope)
+            && let Some(key) = self.inner.usable(id).await?
+        {
+            return Ok(key);
+        }
+        self.find_or_make(scope).await
+    }
+
+    /// Drops a key from memory because it was destroyed elsewhere.
+    pub fn forget(&self, key: KeyId) {
+        self.inner.cache.forget(key);
+    }
+
+    async fn find_or_make(&self, scope: &KeyScope) -> Result<DataKey, VaultError> {
         let _lane = self.inner.by_scope.enter(scope).await?;
         // Whoever was in the lane before may have found it.
         match self.inner.known(scope).await? {
@@ -139,6 +159,11 @@ impl Inner {
             self.cache.forget(id);
             return Ok(None);
         }
+        self.usable(id).await
+    }
+
+    /// The key of this id unless it is gone.
+    async fn usable(&self, id: KeyId) -> Result<Option<DataKey>, VaultError> {
         match self.current(id).await {
             Ok(key) => Ok(Some(key)),
             // The account begins anew.

@@ -1,0 +1,285 @@
+//! The one statement that runs thousands of times a second: many rows of the inbox in one commit.
+//!
+//! It is written for tokio-postgres because it must be prepared once, and diesel never prepares `sql_query`.
+
+use std::collections::HashSet;
+
+use domicile_kernel::{InboxId, KeyId, Timestamp, ZoomAccountId, ZoomUserId};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Statement};
+use tracing::warn;
+use uuid::Uuid;
+
+use crate::error::StoreError;
+use crate::settings::DbSettings;
+use crate::tls::{self, Connected};
+
+/// A row that is ready to be written.
+pub struct InboxRow {
+    /// Its id.
+    pub id: InboxId,
+    /// `events` or `bot`.
+    pub endpoint: &'static str,
+    /// Unique with the endpoint.
+    pub digest: [u8; 32],
+    /// Why nobody shall handle it; nothing: it waits for its handlers.
+    pub quarantined: Option<&'static str>,
+    /// Zoom's event name.
+    pub event_type: Option<String>,
+    /// The account that the body names.
+    pub zoom_account_id: Option<ZoomAccountId>,
+    /// The user whom the body names.
+    pub zoom_user_id: Option<ZoomUserId>,
+    /// The Marketplace app that the body names.
+    pub zoom_client_id: Option<String>,
+    /// `x-zm-request-id`.
+    pub zoom_request_id: Option<String>,
+    /// The trace in which it arrived.
+    pub traceparent: Option<String>,
+    /// When it happened.
+    pub event_at: Option<Timestamp>,
+    /// When it arrived.
+    pub received_at: Timestamp,
+    /// The sealed body.
+    pub body_sealed: Vec<u8>,
+    /// How the body was coded before it was sealed.
+    pub body_encoding: &'static str,
+    /// The size of the raw body.
+    pub body_size_bytes: i32,
+    /// The account's key that sealed the body: the row is written only while that is alive. Nothing for the region's own.
+    pub sealed_by: Option<KeyId>,
+}
+
+/// What became of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InboxOutcome {
+    /// It is new.
+    New,
+    /// The same digest was there before at the same endpoint; nothing was changed.
+    Duplicate,
+    /// It was not written: the key that sealed it is destroyed, so nobody could ever read it (INV-8).
+    KeyDestroyed,
+}
+
+/// Announces new rows on this channel; a hint.
+pub const INBOX_CHANNEL: &str = "domicile_inbox";
+
+/// The keys are looked at, the rows inserted and the dispatchers woken in one statement and so in one commit. A body that
+/// another transaction is keeping right now is waited for, so a duplicate is answered only after the first is committed.
+const INSERT: &str = "\
+WITH dead AS MATERIALIZED (
+    SELECT k.id FROM unnest($1::uuid[]) AS k (id)
+    WHERE NOT EXISTS (SELECT FROM vault_keys AS v WHERE v.id = k.id AND v.destroyed_at IS NULL)
+), kept AS (
+    INSERT INTO inbox (id, endpoint, digest, status, event_type, zoom_account_id, zoom_user_id, zoom_client_id,
+        zoom_request_id, traceparent, event_at, received_at, body_sealed, body_encoding, body_size_bytes, attempts,
+        due_at, finished_at, reason)
+    SELECT r.id, r.endpoint, r.digest, CASE WHEN r.reason IS NULL THEN 'pending' ELSE 'quarantined' END, r.event_type,
+        r.account, r.\"user\", r.client, r.request, r.trace, r.event_at, r.received_at, r.body, r.encoding, r.size, 0,
+        r.received_at, CASE WHEN r.reason IS NULL THEN NULL ELSE r.received_at END, r.reason
+    FROM unnest($2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+        $10::text[], $11::timestamptz[], $12::timestamptz[], $13::bytea[], $14::text[], $15::int4[], $16::text[], $17::uuid[])
+        AS r (id, endpoint, digest, event_type, account, \"user\", client, request, trace, event_at, received_at, body,
+            encoding, size, reason, key)
+    WHERE r.key IS NULL OR r.key NOT IN (SELECT id FROM dead)
+    ON CONFLICT (endpoint, digest) DO NOTHING
+    RETURNING id
+)
+SELECT id, false FROM kept
+UNION ALL SELECT id, true FROM dead
+UNION ALL SELECT NULL, pg_notify('domicile_inbox', '') IS NULL WHERE $18::bool";
+
+/// Sightings are only ever moved on.
+const SIGHT: &str = "\
+INSERT INTO zoom_sightings AS s (endpoint, kind, zoom_account_id, last_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
+ON CONFLICT (endpoint, kind, zoom_account_id) DO UPDATE SET last_at = excluded.last_at
+WHERE s.last_at < excluded.last_at";
+
+/// When Zoom was heard of.
+pub struct Sighting {
+    /// `events` or `bot`.
+    pub endpoint: &'static str,
+    /// `challenge` or `event`.
+    pub kind: &'static str,
+    /// The account of the events; empty for challenges and for events that name none.
+    pub zoom_account_id: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A connection of its own for writing the inbox.
+pub struct InboxLine {
+    client: Client,
+    insert: Statement,
+    sight: Statement,
+}
+
+impl InboxLine {
+    /// Opens the connection and prepares its statements. It is driven by the tokio runtime in which this is called.
+    pub async fn open(settings: &DbSettings) -> Result<Self, StoreError> {
+        let client = match tls::connect(settings).await? {
+            Connected::Plain(client, connection) => {
+                tokio::spawn(connection);
+                client
+            }
+            Connected::Tls(client, connection) => {
+                tokio::spawn(connection);
+                client
+            }
+        };
+        make_durable(&client).await?;
+        let (insert, sight) = futures_util::future::try_join(client.prepare(INSERT), client.prepare(SIGHT))
+            .await
+            .map_err(refused)?;
+        Ok(Self {
+            client,
+            insert,
+            sight,
+        })
+    }
+
+    /// True once the connection is gone.
+    pub fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Writes the rows in one commit, in this order, and says of each what became of it. After an error, or when the future
+    /// is dropped, it is not known whether they were written. `announce` wakes the dispatchers.
+    pub async fn insert(&self, rows: &[&InboxRow], announce: bool) -> Result<Vec<InboxOutcome>, StoreError> {
+        macro_rules! column {
+            (|$row:ident| $value:expr) => {
+                rows.iter().map(|$row| $value).collect::<Vec<_>>()
+            };
+        }
+        let mut keys: Vec<Uuid> = rows
+            .iter()
+            .filter_map(|row| row.sealed_by.map(|key| key.as_uuid()))
+            .collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let parameters: [&(dyn ToSql + Sync); 18] = [
+            &keys,
+            &column!(|row| row.id.as_uuid()),
+            &column!(|row| row.endpoint),
+            &column!(|row| row.digest.as_slice()),
+            &column!(|row| row.event_type.as_deref()),
+            &column!(|row| row.zoom_account_id.as_ref().map(ZoomAccountId::as_str)),
+            &column!(|row| row.zoom_user_id.as_ref().map(ZoomUserId::as_str)),
+            &column!(|row| row.zoom_client_id.as_deref()),
+            &column!(|row| row.zoom_request_id.as_deref()),
+            &column!(|row| row.traceparent.as_deref()),
+            &column!(|row| row.event_at),
+            &column!(|row| row.received_at),
+            &column!(|row| row.body_sealed.as_slice()),
+            &column!(|row| row.body_encoding),
+            &column!(|row| row.body_size_bytes),
+            &column!(|row| row.quarantined),
+            &column!(|row| row.sealed_by.map(|key| key.as_uuid())),
+            &announce,
+        ];
+        let answer = self
+            .client
+            .query(&self.insert, &parameters)
+            .await
+            .map_err(refused)?;
+        let (mut kept, mut dead) = (HashSet::with_capacity(answer.len()), HashSet::new());
+        for row in answer {
+            let (id, is_dead) = (row.try_get::<_, Option<Uuid>>(0), row.try_get(1));
+            let (Some(id), is_dead) = (id.map_err(refused)?, is_dead.map_err(refused)?) else {
+                continue;
+            };
+            if is_dead {
+                dead.insert(id)
+            } else {
+                kept.insert(id)
+            };
+        }
+        let outcome = |row: &&InboxRow| {
+            if kept.contains(&row.id.as_uuid()) {
+                InboxOutcome::New
+            } else if row.sealed_by.is_some_and(|key| dead.contains(&key.as_uuid())) {
+                InboxOutcome::KeyDestroyed
+            } else {
+                InboxOutcome::Duplicate
+            }
+        };
+        Ok(rows.iter().map(outcome).collect())
+    }
+
+    /// Wakes the dispatchers.
+    pub async fn announce(&self) -> Result<(), StoreError> {
+        self.client
+            .batch_execute("SELECT pg_notify('domicile_inbox', '')")
+            .await
+            .map_err(refused)
+    }
+
+    /// Writes down when Zoom was heard of; no pair of endpoint, kind and account may be there twice.
+    pub async fn sight(&self, sightings: &[Sighting]) -> Result<(), StoreError> {
+        macro_rules! column {
+            (|$it:ident| $value:expr) => {
+                sightings.iter().map(|$it| $value).collect::<Vec<_>>()
+            };
+        }
+        let parameters: [&(dyn ToSql + Sync); 4] = [
+            &column!(|it| it.endpoint),
+            &column!(|it| it.kind),
+            &column!(|it| it.zoom_account_id.as_str()),
+            &column!(|it| it.at),
+        ];
+        self.client
+            .execute(&self.sight, &parameters)
+            .await
+            .map_err(refused)?;
+        Ok(())
+    }
+}
+
+/// INV-2 does not hold while a commit may be confirmed before it is on disk. The session's own setting is mended, a stronger one
+/// is left as it is; the server's own is the operator's.
+async fn make_durable(client: &Client) -> Result<(), StoreError> {
+    let row = client
+        .query_one(
+            "SELECT current_setting('synchronous_commit'), current_setting('fsync')",
+            &[],
+        )
+        .await
+        .map_err(refused)?;
+    let (synchronous_commit, fsync): (&str, &str) =
+        (row.try_get(0).map_err(refused)?, row.try_get(1).map_err(refused)?);
+    if synchronous_commit == "off" {
+        client
+            .batch_execute("SET synchronous_commit = on")
+            .await
+            .map_err(refused)?;
+    }
+    if fsync == "off" {
+        warn!(
+            "PostgreSQL runs with fsync=off: what Zoom was told 2xx for may be lost when its machine fails"
+        );
+    }
+    Ok(())
+}
+
+/// PostgreSQL's own words may quote a row, so only its code is kept (INV-3).
+fn refused(error: tokio_postgres::Error) -> StoreError {
+    let Some(code) = error.code() else {
+        return StoreError::Unavailable(Box::new(error));
+    };
+    let code = code.code();
+    match code {
+        "40001" | "40P01" => StoreError::Conflict { name: "" },
+        // Connection trouble, a shutdown, no resources, a lock or time limit, a server that only reads.
+        _ if ["08", "53", "57", "58"]
+            .iter()
+            .any(|class| code.starts_with(class))
+            || matches!(code, "55P03" | "25006") =>
+        {
+            StoreError::Unavailable(format!("SQLSTATE {code}").into())
+        }
+        _ => StoreError::Refused {
+            sqlstate: code.to_owned(),
+        },
+    }
+}
