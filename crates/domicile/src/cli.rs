@@ -1,6 +1,7 @@
 //! The command line.
 
 mod admission;
+mod inbox;
 mod keys;
 
 use std::io::{IsTerminal, Write};
@@ -46,6 +47,11 @@ enum Command {
         #[command(subcommand)]
         command: admission::Command,
     },
+    /// Look at what Zoom sent, and let it be tried again
+    Inbox {
+        #[command(subcommand)]
+        command: inbox::InboxCommand,
+    },
     /// Look after the region's key-encryption keys
     Keys {
         #[command(subcommand)]
@@ -81,6 +87,7 @@ pub fn main() -> ExitCode {
             command: ConfigCommand::Check,
         } => check(&environment),
         Command::Admission { command } => in_runtime(admission::run(environment, command)),
+        Command::Inbox { command } => in_runtime(inbox::run(environment, command)),
         Command::Keys { command } => in_runtime(keys::run(environment, command)),
         Command::Migrate => in_runtime(migrate(environment)),
         Command::Serve => in_runtime(start(environment, Role::Serve)),

@@ -212,6 +212,7 @@ impl Region {
             .handler(Arc::new(RecordingEvents {
                 ids: self.ids.clone(),
             }))
+            .client_ids(vec![self.settings.zoom.client_id.clone()])
             .build()
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use domicile_kernel::{Ids, Timestamp};
+use domicile_kernel::{Ids, InboxId, Timestamp};
 use domicile_store::inbox::INBOX_CHANNEL;
 use domicile_store::{Conn, Db, StoreError};
 use futures_util::FutureExt;
@@ -21,6 +21,7 @@ use tracing::{Instrument, error, info, info_span, warn};
 use crate::metrics::METRICS;
 use crate::ports::{EventHandler, LinkRouter, RoutedEvent};
 use crate::reason::QuarantineReason;
+use crate::retention;
 use crate::settings::DispatchSettings;
 use crate::store::{self, PendingRow};
 
@@ -35,6 +36,7 @@ pub struct DispatcherBuilder {
     ids: Ids,
     router: Arc<dyn LinkRouter>,
     settings: DispatchSettings,
+    client_ids: Vec<String>,
     handlers: Vec<Arc<dyn EventHandler>>,
 }
 
@@ -43,6 +45,13 @@ impl DispatcherBuilder {
     #[must_use]
     pub fn handler(mut self, handler: Arc<dyn EventHandler>) -> Self {
         self.handlers.push(handler);
+        self
+    }
+
+    /// The Marketplace apps whose events these are; events that name another are quarantined. Without one, none are.
+    #[must_use]
+    pub fn client_ids(mut self, client_ids: Vec<String>) -> Self {
+        self.client_ids = client_ids;
         self
     }
 
@@ -69,6 +78,7 @@ impl DispatcherBuilder {
                 ids: self.ids,
                 router: self.router,
                 settings: self.settings,
+                client_ids: self.client_ids,
                 handlers: by_event_type,
                 wake: Notify::new(),
             }),
@@ -87,11 +97,13 @@ struct Inner {
     ids: Ids,
     router: Arc<dyn LinkRouter>,
     settings: DispatchSettings,
+    client_ids: Vec<String>,
     handlers: HashMap<String, Vec<Arc<dyn EventHandler>>>,
     wake: Notify,
 }
 
-/// What one transaction did with one row.
+/// What was done with one row.
+#[derive(Clone, Copy)]
 enum Outcome {
     Dispatched,
     Postponed,
@@ -99,7 +111,7 @@ enum Outcome {
 }
 
 impl Outcome {
-    fn as_str(&self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Dispatched => "dispatched",
             Self::Postponed => "postponed",
@@ -116,6 +128,7 @@ impl Dispatcher {
             ids,
             router,
             settings: DispatchSettings::default(),
+            client_ids: Vec::new(),
             handlers: Vec::new(),
         }
     }
@@ -127,7 +140,10 @@ impl Dispatcher {
             tracker.spawn(Arc::clone(&self.inner).dispatch_loop(stop.clone()));
         }
         tracker.spawn(Arc::clone(&self.inner).listen(stop.clone()));
-        tracker.spawn(Arc::clone(&self.inner).sample(stop));
+        tracker.spawn(Arc::clone(&self.inner).sample(stop.clone()));
+        let retention = self.inner.settings.retention;
+        let (db, clock) = (self.inner.db.clone(), Arc::clone(self.inner.ids.clock()));
+        tracker.spawn(async move { retention::run(&db, &clock, retention, stop).await });
         tracker.close();
         tracker.wait().await;
         info!("the dispatcher has ended");
@@ -137,10 +153,12 @@ impl Dispatcher {
     /// clock and call it.
     pub async fn run_due(&self) -> Result<usize, StoreError> {
         let mut looked_at = 0;
-        while self.inner.dispatch_next().await? {
-            looked_at += 1;
+        loop {
+            match self.inner.dispatch_due().await? {
+                0 => return Ok(looked_at),
+                rows => looked_at += rows,
+            }
         }
-        Ok(looked_at)
     }
 }
 
@@ -149,9 +167,9 @@ impl Inner {
         while !stop.is_cancelled() {
             // Interest is registered before looking, so a wake-up in between is not lost.
             let woken = self.wake.notified();
-            match self.dispatch_next().await {
-                Ok(true) => {}
-                Ok(false) => {
+            match self.dispatch_due().await {
+                Ok(1..) => {}
+                Ok(0) => {
                     let _ = timeout(POLL_INTERVAL, stop.run_until_cancelled(woken)).await;
                 }
                 Err(error) => {
@@ -163,33 +181,60 @@ impl Inner {
         }
     }
 
-    /// Takes the next due row, if there is one, and says whether there was.
-    async fn dispatch_next(&self) -> Result<bool, StoreError> {
+    /// Takes the rows that are due, as many as one transaction should hold, and says how many there were.
+    async fn dispatch_due(&self) -> Result<usize, StoreError> {
         let taken = self
             .db
-            .run_tx("dispatch_event", async |conn: &mut Conn| {
+            .run_tx("dispatch_events", async |conn: &mut Conn| {
                 let now = self.ids.clock().now();
-                let Some(row) = store::lock_next(conn, now).await? else {
-                    return Ok::<_, StoreError>(None);
-                };
-                let span = info_span!("dispatch", inbox.id = %row.id, event_type = self.label(&row));
-                if let Some(traceparent) = &row.traceparent {
-                    domicile_telemetry::set_parent(&span, traceparent);
+                let mut taken = Vec::new();
+                for row in store::lock_due(conn, now, self.settings.batch_rows).await? {
+                    let span = info_span!("dispatch", inbox.id = %row.id, event_type = self.label(&row));
+                    if let Some(traceparent) = &row.traceparent {
+                        domicile_telemetry::set_parent(&span, traceparent);
+                    }
+                    let outcome = self.dispatch(conn, &row, now).instrument(span).await?;
+                    taken.push((row, outcome));
                 }
-                let outcome = self.dispatch(conn, &row, now).instrument(span).await?;
-                Ok(Some((row, outcome)))
+                self.finish(conn, &taken, now).await?;
+                Ok::<_, StoreError>(taken)
             })
             .await?;
-        let Some((row, outcome)) = taken else {
-            return Ok(false);
-        };
         // Only what was committed is counted.
-        METRICS.dispatched(self.label(&row), outcome.as_str());
-        if let Outcome::Quarantined(reason) = outcome {
-            METRICS.quarantined(reason);
-            warn!(inbox.id = %row.id, reason = reason.as_str(), "an event is in quarantine");
+        for (row, outcome) in &taken {
+            METRICS.dispatched(self.label(row), outcome.as_str());
+            if let Outcome::Quarantined(reason) = *outcome {
+                METRICS.quarantined(reason);
+                warn!(inbox.id = %row.id, reason = reason.as_str(), "an event is in quarantine");
+            }
         }
-        Ok(true)
+        Ok(taken.len())
+    }
+
+    /// Writes down what became of the rows; what failed was written down when it did.
+    async fn finish(
+        &self,
+        conn: &mut Conn,
+        taken: &[(PendingRow, Outcome)],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut dispatched = Vec::new();
+        let mut quarantined: HashMap<QuarantineReason, Vec<InboxId>> = HashMap::new();
+        for (row, outcome) in taken {
+            match outcome {
+                Outcome::Dispatched => dispatched.push(row.id),
+                // Spent: its failures are counted already.
+                Outcome::Postponed | Outcome::Quarantined(QuarantineReason::HandlerFailed) => {}
+                Outcome::Quarantined(reason) => quarantined.entry(*reason).or_default().push(row.id),
+            }
+        }
+        if !dispatched.is_empty() {
+            store::dispatched(conn, &dispatched, now).await?;
+        }
+        for (reason, ids) in quarantined {
+            store::quarantine(conn, &ids, reason, now).await?;
+        }
+        Ok(())
     }
 
     /// The event type if it is one that we know: a name that anybody may choose makes no label.
@@ -206,19 +251,19 @@ impl Inner {
         row: &PendingRow,
         now: Timestamp,
     ) -> Result<Outcome, StoreError> {
-        // A handler that fails must not take the note of its failure down with it.
+        let (event, handlers) = match self.route(conn, row).await? {
+            Ok(routed) => routed,
+            Err(reason) => return Ok(Outcome::Quarantined(reason)),
+        };
+        // A handler that fails must take neither the note of its failure nor its neighbours down with it.
         store::begin_savepoint(conn).await?;
-        let handed_over = AssertUnwindSafe(self.hand_over(conn, row)).catch_unwind().await;
+        let handed_over = AssertUnwindSafe(hand_over(conn, &event, handlers))
+            .catch_unwind()
+            .await;
         match handed_over {
-            Ok(Ok(None)) => {
+            Ok(Ok(())) => {
                 store::release_savepoint(conn).await?;
-                store::dispatched(conn, row.id, now).await?;
                 return Ok(Outcome::Dispatched);
-            }
-            Ok(Ok(Some(reason))) => {
-                store::release_savepoint(conn).await?;
-                store::quarantine(conn, row.id, reason, row.attempts, now).await?;
-                return Ok(Outcome::Quarantined(reason));
             }
             Ok(Err(failure)) => {
                 warn!(inbox.id = %row.id, error = %Chain(&failure), "a handler could not take an event");
@@ -231,28 +276,33 @@ impl Inner {
         self.note_failure(conn, row, now).await
     }
 
-    /// Finds the link and lets every handler take the event, or says why nobody can.
-    async fn hand_over(
+    /// Finds the handlers and the link, or says why nobody can take the event.
+    async fn route(
         &self,
         conn: &mut Conn,
         row: &PendingRow,
-    ) -> Result<Option<QuarantineReason>, StoreError> {
+    ) -> Result<Result<(RoutedEvent, &[Arc<dyn EventHandler>]), QuarantineReason>, StoreError> {
+        let foreign =
+            |client_id: &String| !self.client_ids.is_empty() && !self.client_ids.contains(client_id);
+        if row.zoom_client_id.as_ref().is_some_and(foreign) {
+            return Ok(Err(QuarantineReason::WrongApp));
+        }
         let Some((event_type, handlers)) = row
             .event_type
             .as_ref()
             .and_then(|event_type| self.handlers.get_key_value(event_type))
         else {
-            return Ok(Some(QuarantineReason::UnknownEvent));
+            return Ok(Err(QuarantineReason::UnknownEvent));
         };
         let Some(account) = &row.zoom_account_id else {
-            return Ok(Some(QuarantineReason::NoAccount));
+            return Ok(Err(QuarantineReason::NoAccount));
         };
         let Some(link) = self
             .router
             .route(conn, account, row.zoom_user_id.as_ref())
             .await?
         else {
-            return Ok(Some(QuarantineReason::UnknownAccount));
+            return Ok(Err(QuarantineReason::UnknownAccount));
         };
         let event = RoutedEvent {
             inbox_id: row.id,
@@ -262,10 +312,7 @@ impl Inner {
             zoom_account_id: account.clone(),
             traceparent: domicile_telemetry::current_traceparent().or_else(|| row.traceparent.clone()),
         };
-        for handler in handlers {
-            handler.take(conn, &event).await?;
-        }
-        Ok(None)
+        Ok(Ok((event, handlers)))
     }
 
     async fn note_failure(
@@ -277,7 +324,7 @@ impl Inner {
         let attempts = row.attempts.saturating_add(1);
         let reason = QuarantineReason::HandlerFailed;
         if attempts >= self.settings.max_attempts {
-            store::quarantine(conn, row.id, reason, attempts, now).await?;
+            store::quarantine_spent(conn, row.id, reason, attempts, now).await?;
             return Ok(Outcome::Quarantined(reason));
         }
         let attempt = u32::try_from(attempts).unwrap_or(1);
@@ -299,20 +346,39 @@ impl Inner {
 
     async fn sample(self: Arc<Self>, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            match self.measure().await {
-                Ok((rows, oldest_age_seconds)) => METRICS.pending(rows, oldest_age_seconds),
-                Err(error) => warn!(%error, "the inbox could not be measured"),
+            if let Err(error) = self.measure().await {
+                warn!(%error, "the inbox could not be measured");
             }
             let _ = timeout(SAMPLE_INTERVAL, stop.cancelled()).await;
         }
     }
 
-    async fn measure(&self) -> Result<(i64, f64), StoreError> {
-        let (rows, oldest) = store::pending_statistics(&mut *self.db.conn().await?).await?;
+    async fn measure(&self) -> Result<(), StoreError> {
+        let mut conn = self.db.conn().await?;
         let now = self.ids.clock().now();
-        let age = (now - oldest.unwrap_or(now)).to_std().unwrap_or_default();
-        Ok((rows, age.as_secs_f64()))
+        let age = |since: Timestamp| (now - since).to_std().unwrap_or_default().as_secs_f64();
+        let (rows, oldest) = store::pending_statistics(&mut conn).await?;
+        METRICS.pending(rows, oldest.map_or(0.0, age));
+        METRICS.in_quarantine(&store::quarantine_statistics(&mut conn).await?);
+        for (endpoint, kind, at) in store::last_sightings(&mut conn).await? {
+            if let Some(at) = at {
+                METRICS.silence(endpoint, kind, age(at));
+            }
+        }
+        Ok(())
     }
+}
+
+/// Lets every handler take the event.
+async fn hand_over(
+    conn: &mut Conn,
+    event: &RoutedEvent,
+    handlers: &[Arc<dyn EventHandler>],
+) -> Result<(), StoreError> {
+    for handler in handlers {
+        handler.take(conn, event).await?;
+    }
+    Ok(())
 }
 
 /// An error with its causes, for the log.

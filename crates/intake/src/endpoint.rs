@@ -1,5 +1,7 @@
 //! The two doors that Zoom knocks at.
 
+use std::str::FromStr;
+
 /// Which endpoint took a request. A body that comes through both is kept twice: each has subscriptions of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
@@ -24,5 +26,16 @@ impl Endpoint {
             Self::Events => "events",
             Self::Bot => "bot",
         }
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Events, Self::Bot]
+            .into_iter()
+            .find(|endpoint| endpoint.as_str() == text)
+            .ok_or_else(|| "an endpoint is events or bot".to_owned())
     }
 }

@@ -25,6 +25,9 @@ pub(crate) struct IntakeMetrics {
     queued_bytes: Gauge<u64>,
     split: Counter<u64>,
     away: Gauge<u64>,
+    in_quarantine: Gauge<i64>,
+    silence_seconds: Gauge<f64>,
+    deleted: Counter<u64>,
     pending: Gauge<i64>,
     pending_age_seconds: Gauge<f64>,
 }
@@ -80,6 +83,21 @@ pub(crate) static METRICS: LazyLock<IntakeMetrics> = LazyLock::new(|| {
         away: meter
             .u64_gauge("domicile.intake.database_away")
             .with_description("1 while the database does not answer and Zoom is told to come again")
+            .build(),
+        in_quarantine: meter
+            .i64_gauge("domicile.intake.quarantine.rows")
+            .with_unit("{row}")
+            .with_description("Rows in quarantine, by reason")
+            .build(),
+        silence_seconds: meter
+            .f64_gauge("domicile.intake.silence")
+            .with_unit("s")
+            .with_description("How long ago Zoom was last heard of, by endpoint and kind. It sends a challenge every 72 hours and disables a subscription after six in vain")
+            .build(),
+        deleted: meter
+            .u64_counter("domicile.intake.deleted")
+            .with_unit("{row}")
+            .with_description("Rows whose time was over, by status")
             .build(),
         pending: meter
             .i64_gauge("domicile.intake.pending")
@@ -145,6 +163,25 @@ impl IntakeMetrics {
 
     pub(crate) fn away(&self, away: bool) {
         self.away.record(u64::from(away), &[]);
+    }
+
+    /// What is in quarantine; reasons that are not named have nothing there.
+    pub(crate) fn in_quarantine(&self, rows: &[(String, i64)]) {
+        for reason in QuarantineReason::ALL {
+            let count = rows.iter().find(|(name, _)| name == reason.as_str());
+            let attributes = [KeyValue::new("reason", reason.as_str())];
+            self.in_quarantine
+                .record(count.map_or(0, |(_, count)| *count), &attributes);
+        }
+    }
+
+    pub(crate) fn silence(&self, endpoint: String, kind: String, seconds: f64) {
+        let attributes = [KeyValue::new("endpoint", endpoint), KeyValue::new("kind", kind)];
+        self.silence_seconds.record(seconds, &attributes);
+    }
+
+    pub(crate) fn deleted(&self, status: &'static str, rows: usize) {
+        self.deleted.add(rows as u64, &[KeyValue::new("status", status)]);
     }
 
     /// Shows every counter from the start, so that a rate has a zero to begin at.

@@ -1,5 +1,7 @@
 //! Why something is kept but handled by nobody.
 
+use std::str::FromStr;
+
 /// Why a row of the inbox is in quarantine. The spelling is stored, so it never changes its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum QuarantineReason {
@@ -46,5 +48,17 @@ impl QuarantineReason {
             Self::Unstorable => "unstorable",
             Self::Operator => "operator",
         }
+    }
+}
+
+impl FromStr for QuarantineReason {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known = Self::ALL.map(Self::as_str);
+        Self::ALL
+            .into_iter()
+            .find(|reason| reason.as_str() == text)
+            .ok_or_else(|| format!("a reason is one of {}", known.join(", ")))
     }
 }

@@ -60,21 +60,51 @@ impl Default for IntakeSettings {
 pub struct DispatchSettings {
     /// How many rows one process dispatches at once, each on a connection of the pool.
     pub concurrency: usize,
+    /// How many rows share one transaction. PostgreSQL remembers 64 savepoints of one cheaply.
+    pub batch_rows: i64,
     /// When a row whose handler failed is tried again.
     pub backoff: Backoff,
     /// After this many failures it is quarantined.
     pub max_attempts: i16,
+    /// How long rows are kept.
+    pub retention: Retention,
+}
+
+/// How long rows of the inbox are kept. What waits for its handlers is kept until they have taken it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Rows that were dispatched. A row is also what tells a duplicate, so this outlives Zoom's last retry (85 minutes) and what an
+    /// incident may delay; at least seven days.
+    pub dispatched: Duration,
+    /// Rows in quarantine.
+    pub quarantined: Duration,
+}
+
+impl Retention {
+    /// The least time for which a duplicate is known as one.
+    pub const MIN: Duration = Duration::from_hours(7 * 24);
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            dispatched: Self::MIN,
+            quarantined: Duration::from_hours(30 * 24),
+        }
+    }
 }
 
 impl Default for DispatchSettings {
     fn default() -> Self {
         Self {
             concurrency: 4,
+            batch_rows: 32,
             backoff: Backoff {
                 first: Duration::from_secs(5),
                 longest: Duration::from_mins(30),
             },
             max_attempts: 10,
+            retention: Retention::default(),
         }
     }
 }

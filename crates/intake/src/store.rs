@@ -1,18 +1,20 @@
-//! The queries of the `inbox` table.
+//! The queries of the `inbox` table that its dispatchers run; what operators ask is in [`desk`].
 
-use diesel::dsl::{count_star, min};
+pub(crate) mod desk;
+
+use diesel::dsl::{count_star, max, min};
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection, RunQueryDsl, TransactionManager};
 use domicile_kernel::{InboxId, Timestamp, ZoomAccountId, ZoomUserId};
-use domicile_store::schema::inbox;
+use domicile_store::schema::{inbox, zoom_sightings};
 use domicile_store::{Conn, StoreError, one_row};
 use uuid::Uuid;
 
 use crate::reason::QuarantineReason;
 
-const PENDING: &str = "pending";
-const DISPATCHED: &str = "dispatched";
-const QUARANTINED: &str = "quarantined";
+pub(crate) const PENDING: &str = "pending";
+pub(crate) const DISPATCHED: &str = "dispatched";
+pub(crate) const QUARANTINED: &str = "quarantined";
 
 /// A body as its row holds it.
 pub(crate) struct SealedBody {
@@ -41,6 +43,7 @@ pub(crate) struct PendingRow {
     pub(crate) event_type: Option<String>,
     pub(crate) zoom_account_id: Option<ZoomAccountId>,
     pub(crate) zoom_user_id: Option<ZoomUserId>,
+    pub(crate) zoom_client_id: Option<String>,
     pub(crate) traceparent: Option<String>,
     pub(crate) attempts: i16,
 }
@@ -51,51 +54,57 @@ type PendingColumns = (
     Option<String>,
     Option<String>,
     Option<String>,
+    Option<String>,
     i16,
 );
 
-/// Locks the row that has been due longest, passing over those that others hold.
-pub(crate) async fn lock_next(conn: &mut Conn, now: Timestamp) -> Result<Option<PendingRow>, StoreError> {
-    let row: Option<PendingColumns> = inbox::table
+/// Locks the rows that have been due longest, passing over those that others hold.
+pub(crate) async fn lock_due(
+    conn: &mut Conn,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<PendingRow>, StoreError> {
+    let rows: Vec<PendingColumns> = inbox::table
         .select((
             inbox::id,
             inbox::event_type,
             inbox::zoom_account_id,
             inbox::zoom_user_id,
+            inbox::zoom_client_id,
             inbox::traceparent,
             inbox::attempts,
         ))
         .filter(inbox::status.eq(PENDING))
         .filter(inbox::due_at.le(now))
         .order((inbox::due_at, inbox::id))
+        .limit(limit)
         .for_update()
         .skip_locked()
-        .first(conn)
-        .await
-        .optional()?;
-    Ok(row.map(
-        |(id, event_type, account, user, traceparent, attempts)| PendingRow {
-            id: id.into(),
-            event_type,
-            zoom_account_id: account.map(ZoomAccountId::new),
-            zoom_user_id: user.map(ZoomUserId::new),
-            traceparent,
-            attempts,
-        },
-    ))
+        .load(conn)
+        .await?;
+    let row = |(id, event_type, account, user, client, traceparent, attempts): PendingColumns| PendingRow {
+        id: id.into(),
+        event_type,
+        zoom_account_id: account.map(ZoomAccountId::new),
+        zoom_user_id: user.map(ZoomUserId::new),
+        zoom_client_id: client,
+        traceparent,
+        attempts,
+    };
+    Ok(rows.into_iter().map(row).collect())
 }
 
 macro_rules! pending {
-    ($id:expr) => {
+    ($ids:expr) => {
         inbox::table
-            .filter(inbox::id.eq($id.as_uuid()))
+            .filter(inbox::id.eq_any($ids.iter().map(|id| id.as_uuid())))
             .filter(inbox::status.eq(PENDING))
     };
 }
 
-/// Ends a row whose handlers have taken it.
-pub(crate) async fn dispatched(conn: &mut Conn, id: InboxId, now: Timestamp) -> Result<(), StoreError> {
-    let rows = diesel::update(pending!(id))
+/// Ends rows whose handlers have taken them.
+pub(crate) async fn dispatched(conn: &mut Conn, ids: &[InboxId], now: Timestamp) -> Result<(), StoreError> {
+    let rows = diesel::update(pending!(ids))
         .set((
             inbox::status.eq(DISPATCHED),
             inbox::finished_at.eq(now),
@@ -103,18 +112,36 @@ pub(crate) async fn dispatched(conn: &mut Conn, id: InboxId, now: Timestamp) -> 
         ))
         .execute(conn)
         .await?;
-    one_row("end a row of the inbox", rows)
+    all_rows("end rows of the inbox", rows, ids)
+}
+
+/// Puts rows that nobody can take into quarantine.
+pub(crate) async fn quarantine(
+    conn: &mut Conn,
+    ids: &[InboxId],
+    reason: QuarantineReason,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let rows = diesel::update(pending!(ids))
+        .set((
+            inbox::status.eq(QUARANTINED),
+            inbox::finished_at.eq(now),
+            inbox::reason.eq(reason.as_str()),
+        ))
+        .execute(conn)
+        .await?;
+    all_rows("quarantine rows of the inbox", rows, ids)
 }
 
 /// Puts a row into quarantine after this many failed attempts.
-pub(crate) async fn quarantine(
+pub(crate) async fn quarantine_spent(
     conn: &mut Conn,
     id: InboxId,
     reason: QuarantineReason,
     attempts: i16,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let rows = diesel::update(pending!(id))
+    let rows = diesel::update(pending!([id]))
         .set((
             inbox::status.eq(QUARANTINED),
             inbox::finished_at.eq(now),
@@ -126,6 +153,14 @@ pub(crate) async fn quarantine(
     one_row("quarantine a row of the inbox", rows)
 }
 
+fn all_rows(what: &'static str, rows: usize, ids: &[InboxId]) -> Result<(), StoreError> {
+    if rows == ids.len() {
+        Ok(())
+    } else {
+        Err(StoreError::NotOneRow { what, rows })
+    }
+}
+
 /// Puts a failed row off.
 pub(crate) async fn postpone(
     conn: &mut Conn,
@@ -134,7 +169,7 @@ pub(crate) async fn postpone(
     attempts: i16,
     due_at: Timestamp,
 ) -> Result<(), StoreError> {
-    let rows = diesel::update(pending!(id))
+    let rows = diesel::update(pending!([id]))
         .set((
             inbox::due_at.eq(due_at),
             inbox::attempts.eq(attempts),
@@ -151,6 +186,82 @@ pub(crate) async fn pending_statistics(conn: &mut Conn) -> Result<(i64, Option<T
         .filter(inbox::status.eq(PENDING))
         .select((count_star(), min(inbox::received_at)))
         .first(conn)
+        .await?)
+}
+
+/// How many rows are in quarantine, by reason.
+pub(crate) async fn quarantine_statistics(conn: &mut Conn) -> Result<Vec<(String, i64)>, StoreError> {
+    let rows: Vec<(Option<String>, i64)> = inbox::table
+        .filter(inbox::status.eq(QUARANTINED))
+        .group_by(inbox::reason)
+        .select((inbox::reason, count_star()))
+        .order(inbox::reason)
+        .load(conn)
+        .await?;
+    let row = |(reason, rows): (Option<String>, i64)| (reason.unwrap_or_default(), rows);
+    Ok(rows.into_iter().map(row).collect())
+}
+
+/// When Zoom was last heard of, by endpoint and kind.
+pub(crate) async fn last_sightings(
+    conn: &mut Conn,
+) -> Result<Vec<(String, String, Option<Timestamp>)>, StoreError> {
+    Ok(zoom_sightings::table
+        .group_by((zoom_sightings::endpoint, zoom_sightings::kind))
+        .select((
+            zoom_sightings::endpoint,
+            zoom_sightings::kind,
+            max(zoom_sightings::last_at),
+        ))
+        .order((zoom_sightings::endpoint, zoom_sightings::kind))
+        .load(conn)
+        .await?)
+}
+
+/// The lowest id that can have been made at this time or later: ids begin with their time in milliseconds (RFC 9562).
+pub(crate) fn first_id_of(time: Timestamp) -> Uuid {
+    let millis = u64::try_from(time.timestamp_millis()).unwrap_or(0);
+    Uuid::from_u128(u128::from(millis) << 80)
+}
+
+/// Deletes rows that were dispatched and received before this, at most so many. Ids are in the order of time, so they lie
+/// together at the beginning of the primary key.
+pub(crate) async fn delete_dispatched(
+    conn: &mut Conn,
+    received_before: Timestamp,
+    limit: i64,
+) -> Result<usize, StoreError> {
+    let old = inbox::table
+        .select(inbox::id)
+        .filter(inbox::id.lt(first_id_of(received_before)))
+        .filter(inbox::status.eq(DISPATCHED))
+        .order(inbox::id)
+        .limit(limit)
+        .for_update()
+        .skip_locked();
+    let ids: Vec<Uuid> = old.load(conn).await?;
+    Ok(diesel::delete(inbox::table.filter(inbox::id.eq_any(ids)))
+        .execute(conn)
+        .await?)
+}
+
+/// Deletes rows that have been in quarantine and were received before this, at most so many.
+pub(crate) async fn delete_quarantined(
+    conn: &mut Conn,
+    received_before: Timestamp,
+    limit: i64,
+) -> Result<usize, StoreError> {
+    let old = inbox::table
+        .select(inbox::id)
+        .filter(inbox::status.eq(QUARANTINED))
+        .filter(inbox::received_at.lt(received_before))
+        .order(inbox::received_at)
+        .limit(limit)
+        .for_update()
+        .skip_locked();
+    let ids: Vec<Uuid> = old.load(conn).await?;
+    Ok(diesel::delete(inbox::table.filter(inbox::id.eq_any(ids)))
+        .execute(conn)
         .await?)
 }
 
