@@ -151,7 +151,7 @@ pub async fn run(
         tasks.spawn(public);
         tasks.spawn(app);
     }
-    let linking = region.linking.clone();
+    let (linking, intake) = (region.linking.clone(), region.intake.clone());
     let work_stop = stop.child_token();
     let mut work = JoinSet::new();
     if role.works() {
@@ -176,6 +176,7 @@ pub async fn run(
         handle.stop(true).await;
     }
     work.join_all().await;
+    intake.finish(DRAIN_TIMEOUT).await;
     linking.finish_refreshes(DRAIN_TIMEOUT).await;
     ops.stop(true).await;
     while tasks.join_next().await.is_some() {}

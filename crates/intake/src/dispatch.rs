@@ -162,6 +162,15 @@ impl Dispatcher {
     }
 }
 
+impl Dispatcher {
+    /// Deletes every row that was kept long enough and returns how many there were. [`Dispatcher::run`] does it every ten
+    /// minutes; tests move the clock and call it.
+    pub async fn delete_old(&self) -> Result<usize, StoreError> {
+        let now = self.inner.ids.clock().now();
+        retention::delete(&self.inner.db, now, self.inner.settings.retention).await
+    }
+}
+
 impl Inner {
     async fn dispatch_loop(self: Arc<Self>, stop: CancellationToken) {
         while !stop.is_cancelled() {

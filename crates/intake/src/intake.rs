@@ -1,5 +1,7 @@
 //! Taking in what Zoom sends.
 
+use std::time::Duration;
+
 use chrono::Datelike;
 use domicile_kernel::{Ids, InboxId, Secret, Timestamp};
 use domicile_store::Db;
@@ -137,6 +139,11 @@ impl Intake {
     /// Notes that Zoom had the endpoint prove itself; it never waits for the database.
     pub fn challenged(&self, endpoint: Endpoint) {
         self.writer.challenged(endpoint, self.ids.clock().now());
+    }
+
+    /// Writes what is still to be written and takes nothing more: for the end of the process, after the last request.
+    pub async fn finish(&self, limit: Duration) {
+        self.writer.finish(limit).await;
     }
 
     /// Opens the body of a row.

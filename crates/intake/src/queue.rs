@@ -66,7 +66,7 @@ impl Queue {
     /// Queues a row, unless the queue is full or the database is known to be away.
     pub(crate) fn push(&self, waiting: Waiting) -> Result<(), IntakeError> {
         let mut state = self.state();
-        if state.away {
+        if state.away || state.closed {
             return Err(IntakeError::Away);
         }
         let size_bytes = state.size_bytes + waiting.size_bytes();

@@ -2,8 +2,10 @@
 
 mod dispatching;
 mod keeping;
+mod operating;
 mod receiving;
 mod telling;
+mod writing;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};

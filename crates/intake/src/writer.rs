@@ -12,6 +12,7 @@ use domicile_store::inbox::{InboxLine, InboxOutcome, InboxRow, Sighting};
 use domicile_store::{DbSettings, StoreError};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::endpoint::Endpoint;
@@ -53,6 +54,7 @@ impl Kept {
 #[derive(Clone)]
 pub(crate) struct InboxWriter {
     queue: Arc<Queue>,
+    task: TaskTracker,
     _closer: Arc<Closer>,
 }
 
@@ -78,8 +80,10 @@ impl InboxWriter {
             seen: HashMap::new(),
             sighted: None,
         };
-        tokio::spawn(task.run());
+        let tracker = TaskTracker::new();
+        tracker.spawn(task.run());
         Self {
+            task: tracker,
             _closer: Arc::new(Closer(Arc::clone(&queue))),
             queue,
         }
@@ -96,6 +100,15 @@ impl InboxWriter {
         })?;
         // The task replies to everybody whom it takes; it is gone only when the runtime ends.
         answer.await.unwrap_or(Err(IntakeError::Away))
+    }
+
+    /// Writes what is queued, takes nothing more, and waits for the end of the task.
+    pub(crate) async fn finish(&self, limit: Duration) {
+        self.queue.close();
+        self.task.close();
+        if timeout(limit, self.task.wait()).await.is_err() {
+            warn!("the inbox's writer did not end in time");
+        }
     }
 
     /// Notes that Zoom had the endpoint prove itself; it is written down when the database is there.

@@ -18,7 +18,7 @@ pub struct TestDb {
     name: String,
     db: Db,
     /// Its session holds the lock that says that the database is in use.
-    _keeper: Client,
+    keeper: Client,
 }
 
 impl TestDb {
@@ -52,7 +52,7 @@ impl TestDb {
             server,
             name,
             db,
-            _keeper: keeper,
+            keeper,
         }
     }
 
@@ -83,6 +83,37 @@ impl TestDb {
     /// When the server refuses it.
     pub async fn client(&self) -> Client {
         server::connect(&self.url()).await
+    }
+}
+
+impl TestDb {
+    /// Ends every connection to this database and lets nobody in until [`TestDb::come_back`].
+    ///
+    /// # Panics
+    ///
+    /// When the server refuses it.
+    pub async fn go_away(&self) {
+        let name = &self.name;
+        self.keeper
+            .batch_execute(&format!(
+                "ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS false; \
+                 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+            ))
+            .await
+            .expect("a database that lets nobody in");
+    }
+
+    /// Lets everybody in again.
+    ///
+    /// # Panics
+    ///
+    /// When the server refuses it.
+    pub async fn come_back(&self) {
+        let name = &self.name;
+        self.keeper
+            .batch_execute(&format!("ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS true"))
+            .await
+            .expect("a database that lets everybody in");
     }
 }
 
