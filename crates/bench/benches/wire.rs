@@ -6,7 +6,6 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use domicile::outside;
 use domicile_bench::event::EventSource;
 use domicile_bench::wall;
 use domicile_kernel::{InboxId, Secret};
@@ -31,7 +30,7 @@ fn size(body: &[u8]) -> Throughput {
 }
 
 fn verification(criterion: &mut Criterion) {
-    let (body, now) = (body(3), outside::ids().clock().now());
+    let (body, now) = (body(3), wall::ids().clock().now());
     let mut group = criterion.benchmark_group("verify a signature");
     group.throughput(size(&body));
     for count in [1, TOKENS.len()] {
@@ -82,7 +81,7 @@ fn parsing(criterion: &mut Criterion) {
 
 fn sealing(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let ids = outside::ids();
+    let ids = wall::ids();
     let (_db, key) = runtime.block_on(async {
         let db = TestDb::create().await;
         let keys = "k1:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";

@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 
 use actix_web::middleware::Condition;
 use actix_web::{App, HttpResponse, HttpServer, web};
-use domicile::outside;
 use domicile_kernel::{RegionId, Secret};
 use domicile_telemetry::{LogFormat, TelemetrySettings};
 use domicile_web::extract::{ZoomEndpointVerifier, ZoomRequest};
@@ -17,6 +16,7 @@ use domicile_zoom::signature::WebhookSecrets;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Outcome;
+use crate::wall;
 
 pub use store::{Table, UNTIL_EMPTY};
 
@@ -48,7 +48,7 @@ async fn serve(settings: &ServerSettings) -> Outcome {
         Some(url) => Some(Table::open(url)?),
         None => None,
     };
-    let ids = outside::ids();
+    let ids = wall::ids();
     let secrets = WebhookSecrets::new(&[Secret::from(settings.secret.as_str())])?;
     let verifier = ZoomEndpointVerifier::new("events", secrets, ids.clock().clone());
     let (verifier, table) = (web::Data::new(verifier), web::Data::new(table));

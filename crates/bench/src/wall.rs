@@ -1,6 +1,10 @@
-//! Real time and real waiting: a load generator has nobody who could hand them in.
+//! Real time, chance and waiting: a load generator has nobody who could hand them in.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use chrono::SubsecRound;
+use domicile_kernel::{Clock, Ids, Rng, Timestamp};
 
 /// Milliseconds since the Unix epoch.
 #[expect(
@@ -25,4 +29,32 @@ pub fn unix_seconds() -> i64 {
 )]
 pub fn pause(duration: Duration) {
     std::thread::sleep(duration);
+}
+
+/// The machine's clock, for the servers that the service is compared with.
+#[derive(Debug, Clone, Copy)]
+struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the edge of this workshop crate")]
+    fn now(&self) -> Timestamp {
+        chrono::Utc::now().trunc_subsecs(6)
+    }
+}
+
+/// The operating system's randomness.
+#[derive(Debug, Clone, Copy)]
+struct SystemRng;
+
+impl Rng for SystemRng {
+    #[expect(clippy::disallowed_methods, reason = "the edge of this workshop crate")]
+    #[expect(clippy::expect_used, reason = "without randomness no id can be made, and there is no one to tell")]
+    fn fill(&self, bytes: &mut [u8]) {
+        aws_lc_rs::rand::fill(bytes).expect("the operating system gives randomness");
+    }
+}
+
+/// Real ids, made as the service makes them.
+pub fn ids() -> Ids {
+    Ids::new(Arc::new(SystemClock), Arc::new(SystemRng))
 }
