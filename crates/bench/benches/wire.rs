@@ -30,7 +30,7 @@ fn size(body: &[u8]) -> Throughput {
 }
 
 fn verification(criterion: &mut Criterion) {
-    let (body, now) = (body(3), wall::ids().clock().now());
+    let (body, now) = (body(2), wall::ids().clock().now());
     let mut group = criterion.benchmark_group("verify a signature");
     group.throughput(size(&body));
     for count in [1, TOKENS.len()] {
@@ -69,7 +69,7 @@ fn answering_a_challenge(criterion: &mut Criterion) {
 
 fn parsing(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("parse an envelope");
-    for files in [3, 150] {
+    for files in [2, 150] {
         let body = body(files);
         group.throughput(size(&body));
         group.bench_function(format!("{files} files, {} bytes", body.len()), |bencher| {
@@ -91,7 +91,7 @@ fn sealing(criterion: &mut Criterion) {
         (db, key)
     });
     let mut group = criterion.benchmark_group("seal a body");
-    for files in [3, 150] {
+    for files in [2, 150] {
         let body = body(files);
         let id: InboxId = ids.make();
         group.throughput(size(&body));

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 /// The files of an ordinary recording.
-const ORDINARY_FILES: usize = 3;
+const ORDINARY_FILES: usize = 2;
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const BASE64_URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -160,13 +160,13 @@ fn markup(files: usize) -> String {
         r#""start_time":"2026-03-07T10:30:05Z","timezone":"Europe/London","#,
         r#""host_email":"<token 10>@customer.example","duration":4<digits 1>,"#,
         r#""share_url":"https://us06web.zoom.us/rec/share/<token 71>.<token 16>","total_size":3<digits 7>,"#,
-        r#""recording_count":3,"password":"<token 8>","recording_play_passcode":"<token 44>","recording_files":["#,
+        r#""recording_count":2,"password":"<token 8>","recording_play_passcode":"<token 44>","recording_files":["#,
     ));
     for number in 0..files {
         if number > 0 {
             text.push(',');
         }
-        let (kind, extension, recording_type) = match number % ORDINARY_FILES {
+        let (kind, extension, recording_type) = match number % 3 {
             0 => ("MP4", "MP4", "shared_screen_with_speaker_view"),
             1 => ("M4A", "M4A", "audio_only"),
             _ => ("TRANSCRIPT", "VTT", "audio_transcript"),
@@ -277,7 +277,7 @@ mod tests {
         RecordingEvent::parse(&body).unwrap();
         let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
         let object = &json["payload"]["object"];
-        assert_eq!(object["recording_files"][2]["meeting_id"], object["uuid"]);
+        assert_eq!(object["recording_files"][1]["meeting_id"], object["uuid"]);
         assert_eq!(object["account_id"], json["payload"]["account_id"]);
         let token = json["download_token"].as_str().unwrap();
         assert!((550..650).contains(&token.len()) && token.split('.').count() == 3);

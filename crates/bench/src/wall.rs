@@ -48,7 +48,10 @@ struct SystemRng;
 
 impl Rng for SystemRng {
     #[expect(clippy::disallowed_methods, reason = "the edge of this workshop crate")]
-    #[expect(clippy::expect_used, reason = "without randomness no id can be made, and there is no one to tell")]
+    #[expect(
+        clippy::expect_used,
+        reason = "without randomness no id can be made, and there is no one to tell"
+    )]
     fn fill(&self, bytes: &mut [u8]) {
         aws_lc_rs::rand::fill(bytes).expect("the operating system gives randomness");
     }

@@ -124,6 +124,7 @@ fn print_faults(records: &[FaultRecord]) {
     let mut table = Table::new(&[
         "from this fault to the next",
         "times",
+        "recovered",
         "2xx",
         "5xx",
         "no answer",
@@ -152,6 +153,7 @@ fn print_faults(records: &[FaultRecord]) {
         table.row([
             kind.map_or("(before the first)", FaultKind::as_str).to_owned(),
             records.len().to_string(),
+            kind.map_or(String::new(), |_| again.len().to_string()),
             thousands(sum(Tally::accepted) as f64),
             thousands(sum(Tally::unavailable) as f64),
             thousands(sum(Tally::unanswered) as f64),

@@ -190,7 +190,7 @@ impl<'a> Minutes<'a> {
                 "CPU %",
                 "RSS MB",
                 "peak RSS MB",
-                "PostgreSQL RSS MB",
+                "PostgreSQL MB",
             ]),
         })
     }
@@ -226,7 +226,7 @@ impl<'a> Minutes<'a> {
             format!("{cpu:.0}"),
             format!("{:.1}", usage.rss_kb as f64 / 1024.0),
             format!("{:.1}", usage.peak_rss_kb as f64 / 1024.0),
-            format!("{:.0}", lab.postgres.rss_kb() as f64 / 1024.0),
+            format!("{:.0}", lab.postgres.memory_kb() as f64 / 1024.0),
         ];
         eprintln!(
             "{:>5} s: {} events, {} not accepted, p50 {} p99 {} max {} ms, RSS {} MB",

@@ -10,6 +10,8 @@ use crate::wall;
 
 /// No fault begins this shortly before the end of the load, so that each can be recovered from under load.
 const LAST_CALM: Duration = Duration::from_secs(5);
+/// How long recovery is waited for; then the next fault comes all the same.
+const RECOVERY_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Makes faults by plan.
 #[derive(Debug)]
@@ -41,9 +43,17 @@ impl Driver<'_> {
             self.log.begin(step.kind);
             self.make(&step)?;
             self.log.end();
+            self.wait_for_recovery();
         }
         wall::pause(duration.saturating_sub(start.elapsed()));
         Ok(peak_kb.max(self.service.usage().peak_rss_kb))
+    }
+
+    fn wait_for_recovery(&self) {
+        let end = Instant::now();
+        while !self.log.has_recovered() && end.elapsed() < RECOVERY_PATIENCE {
+            wall::pause(Duration::from_millis(5));
+        }
     }
 
     fn make(&mut self, step: &Step) -> Outcome {

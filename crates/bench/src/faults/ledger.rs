@@ -83,6 +83,13 @@ impl FaultLog {
         }
     }
 
+    /// True when a request was accepted that was sent after the end of the last fault.
+    pub fn has_recovered(&self) -> bool {
+        self.lock()
+            .last()
+            .is_some_and(|record| record.accepted_again.is_some())
+    }
+
     /// All records, the calm before the first fault among them.
     pub fn records(&self) -> Vec<FaultRecord> {
         self.lock().clone()
@@ -251,6 +258,7 @@ mod tests {
         answer(&mut ledger, 1, 0, Ok(503));
         let during = log.records()[1].clone();
         assert_eq!((during.accepted_again, during.last_failure), (None, None));
+        assert!(!log.has_recovered());
         log.end();
         answer(&mut ledger, 2, 0, Err(BrokenConnection::Closed));
         answer(&mut ledger, 3, 0, Ok(200));
@@ -266,5 +274,6 @@ mod tests {
             (1, 1, 1)
         );
         assert!(record.last_failure <= record.accepted_again);
+        assert!(log.has_recovered());
     }
 }

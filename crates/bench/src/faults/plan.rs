@@ -46,7 +46,7 @@ impl FaultKind {
 /// One fault of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
-    /// How long nothing is done before.
+    /// How long nothing is done before, once the fault before it was recovered from.
     pub calm: Duration,
     /// What is done.
     pub kind: FaultKind,
@@ -92,7 +92,7 @@ impl Iterator for Plan {
             FaultKind::DatabaseKilled | FaultKind::ServiceKilled => self.between(0, 1_000),
             FaultKind::DatabaseRestarted => Duration::ZERO,
         };
-        let calm = self.between(2_000, 6_000);
+        let calm = self.between(1_000, 5_000);
         Some(Step { calm, kind, length })
     }
 }
@@ -111,7 +111,7 @@ mod tests {
             kinds.sort();
             assert_eq!(kinds, FaultKind::ALL);
         }
-        let calm = |step: &Step| (2_000..6_000).contains(&step.calm.as_millis());
+        let calm = |step: &Step| (1_000..5_000).contains(&step.calm.as_millis());
         assert!(plan(4).iter().all(calm));
     }
 }

@@ -107,9 +107,9 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// The rate was not offered as it was meant to be: more than one in a thousand left late.
+    /// The rate was not offered as it was meant to be: more than one in a hundred left late.
     pub fn failed(&self) -> bool {
-        self.late * 1000 > self.sent
+        self.late * 100 > self.sent
     }
 }
 

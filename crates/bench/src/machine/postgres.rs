@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
-use super::process::{children, family_cpu_seconds, is_alive, usage};
+use super::process::{children, family_cpu_seconds, is_alive, pss_kb};
 use super::shim;
 use crate::failure::{Failure, Outcome};
 use crate::wall;
@@ -105,9 +105,9 @@ impl Postgres {
         self.postmaster().map_or(0.0, family_cpu_seconds)
     }
 
-    /// Memory of all its processes now; what they share is counted in each.
-    pub fn rss_kb(&self) -> u64 {
-        self.processes().into_iter().map(|pid| usage(pid).rss_kb).sum()
+    /// Memory of all its processes now; what they share is counted once.
+    pub fn memory_kb(&self) -> u64 {
+        self.processes().into_iter().map(pss_kb).sum()
     }
 
     fn postmaster(&self) -> Option<i32> {

@@ -92,6 +92,12 @@ pub(super) fn usage(pid: i32) -> Usage {
     }
 }
 
+/// The memory of a process in which a page that several share is divided among them, in kilobytes.
+pub(super) fn pss_kb(pid: i32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    parse_status(&text, "Pss").unwrap_or(0)
+}
+
 /// Begins a new peak of the process's memory.
 pub(super) fn reset_peak(pid: i32) {
     // Where the kernel does not allow it, the peak is the one since the start.
