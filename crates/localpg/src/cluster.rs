@@ -50,6 +50,8 @@ pub struct ClusterSettings {
     pub port: Option<u16>,
     /// The server to use; found or fetched if none.
     pub binaries: Option<Binaries>,
+    /// Variables that the server's processes have besides the few that they always have.
+    pub variables: Vec<(String, String)>,
     /// Is told of steps that take long, such as a download.
     pub note: fn(&str),
 }
@@ -63,6 +65,7 @@ impl ClusterSettings {
             durability: Durability::Test,
             port: None,
             binaries: None,
+            variables: Vec::new(),
             note: |_| {},
         }
     }
@@ -89,6 +92,13 @@ impl ClusterSettings {
             binaries: Some(binaries),
             ..self
         }
+    }
+
+    /// Gives the server's processes a variable more, such as `LD_PRELOAD`.
+    #[must_use]
+    pub fn variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.variables.push((name.into(), value.into()));
+        self
     }
 
     /// Says who is told of slow steps.
@@ -393,11 +403,22 @@ impl Launch<'_> {
     }
 
     fn command(&self, binaries: &Binaries, port: u16) -> Vec<OsString> {
-        let mut command = vec![
+        // `env` becomes the server, so that the shell beside it has none of the variables.
+        let variables = &self.settings.variables;
+        let mut command: Vec<OsString> = (!variables.is_empty())
+            .then(|| "env".into())
+            .into_iter()
+            .collect();
+        command.extend(
+            variables
+                .iter()
+                .map(|(name, value)| format!("{name}={value}").into()),
+        );
+        command.extend([
             binaries.folder.join("postgres").into_os_string(),
             "-D".into(),
             server::data_path(&self.folder).into_os_string(),
-        ];
+        ]);
         let mut set = |setting: &str| command.extend(["-c".into(), OsString::from(setting)]);
         set(&format!("port={port}"));
         set("listen_addresses=127.0.0.1");

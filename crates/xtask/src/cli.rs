@@ -3,7 +3,7 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::run::Outcome;
-use crate::{demo, dev, generate, test, tidy};
+use crate::{bench, demo, dev, generate, test, tidy};
 
 /// The developers' commands of Domicile. CI runs exactly these.
 #[derive(Debug, Parser)]
@@ -15,6 +15,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Measure how Zoom's events are taken in: rates, latencies, costs, and what faults do to them
+    Bench(bench::Args),
     /// Start two regions, a simulated Zoom and two demo apps, and say what to click first
     Dev(dev::Args),
     /// Play the whole story without a browser, with a proof of each step
@@ -30,6 +32,7 @@ enum Command {
 /// Reads the command line and does what it says.
 pub(crate) fn run() -> Outcome {
     match Cli::parse().command {
+        Command::Bench(args) => bench::run(&args),
         Command::Dev(args) => dev::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Gen(args) => generate::run(&args),
