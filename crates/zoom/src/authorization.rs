@@ -53,10 +53,9 @@ impl RequiredHeader {
             return Err(RequiredHeaderError::Duplicated);
         }
         let digest = self.digest(value);
-        let matched = self
-            .digests
-            .iter()
-            .fold(Choice::from(0), |matched, expected| matched | expected.ct_eq(&digest));
+        let matched = self.digests.iter().fold(Choice::from(0), |matched, expected| {
+            matched | expected.ct_eq(&digest)
+        });
         if bool::from(matched) {
             Ok(())
         } else {
@@ -168,7 +167,9 @@ pub enum InvalidOwnHeader {
         position: usize,
     },
     /// Two names would be two headers, of which Zoom sends one.
-    #[error("all entries must have the same name: Zoom sends one header, and several entries are its old and new values")]
+    #[error(
+        "all entries must have the same name: Zoom sends one header, and several entries are its old and new values"
+    )]
     Names,
 }
 
@@ -182,9 +183,7 @@ impl FromStr for RequiredOwnHeader {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut header: Option<RequiredHeader> = None;
         for (position, entry) in entries(text) {
-            let (name, value) = entry
-                .split_once(':')
-                .ok_or(InvalidOwnHeader::Form { position })?;
+            let (name, value) = entry.split_once(':').ok_or(InvalidOwnHeader::Form { position })?;
             let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
             if value.is_empty() || !value.bytes().all(|b| (b' '..=b'~').contains(&b)) {
                 return Err(InvalidOwnHeader::Form { position });
@@ -216,14 +215,20 @@ fn entries(text: &str) -> impl Iterator<Item = (usize, &str)> {
 // RFC 9110 section 11.2.
 fn is_token68(text: &str) -> bool {
     let body = text.trim_end_matches('=');
-    !body.is_empty() && body.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b))
+    !body.is_empty()
+        && body
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b))
 }
 
 fn is_own_name(name: &str) -> bool {
     let taken = ["x-zm-", "x-forwarded-", "x-ssl-"];
     name.len() <= MAX_NAME_BYTES
         && name.strip_prefix("x-").is_some_and(|rest| {
-            !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            !rest.is_empty()
+                && rest
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         })
         && !taken.iter().any(|prefix| name.starts_with(prefix))
 }
@@ -269,7 +274,11 @@ mod tests {
             "Bearerold-token",
             "Bearer OLD-TOKEN",
         ] {
-            assert_eq!(check(&header, &[value]), Err(RequiredHeaderError::Mismatch), "{value}");
+            assert_eq!(
+                check(&header, &[value]),
+                Err(RequiredHeaderError::Mismatch),
+                "{value}"
+            );
         }
     }
 

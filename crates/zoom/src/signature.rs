@@ -89,8 +89,7 @@ impl SignatureHeaders {
 
     /// Reads the two values.
     pub fn parse(timestamp: &[u8], signature: &[u8]) -> Result<Self, HeaderError> {
-        let timestamp =
-            TimestampText::parse(timestamp).ok_or(HeaderError::Malformed(TIMESTAMP_HEADER))?;
+        let timestamp = TimestampText::parse(timestamp).ok_or(HeaderError::Malformed(TIMESTAMP_HEADER))?;
         let signature = parse_signature(signature).ok_or(HeaderError::Malformed(SIGNATURE_HEADER))?;
         Ok(Self { timestamp, signature })
     }

@@ -15,8 +15,14 @@ fuzz_target!(|body: &[u8]| {
     let envelope = Envelope::parse(body);
     if let Ok(envelope) = &envelope {
         names_or_routes(&envelope.event);
-        envelope.account_id.iter().for_each(|id| names_or_routes(id.as_str()));
-        envelope.user_id.iter().for_each(|id| names_or_routes(id.as_str()));
+        envelope
+            .account_id
+            .iter()
+            .for_each(|id| names_or_routes(id.as_str()));
+        envelope
+            .user_id
+            .iter()
+            .for_each(|id| names_or_routes(id.as_str()));
         envelope.client_id.iter().for_each(|id| names_or_routes(id));
         assert_eq!(envelope.kind(), EventKind::from_name(&envelope.event));
         // Order, spacing and escapes decide nothing: another writer's form of the same value is the same envelope.
@@ -24,14 +30,16 @@ fuzz_target!(|body: &[u8]| {
         if let Ok(value) = serde_json::from_slice::<Value>(body)
             && !value.to_string().contains("$serde_json")
         {
-            assert_eq!(Envelope::parse(value.to_string().as_bytes()).as_ref(), Ok(envelope));
+            assert_eq!(
+                Envelope::parse(value.to_string().as_bytes()).as_ref(),
+                Ok(envelope)
+            );
         }
     }
     if let Err(error) = &envelope {
         let _ = error.to_string();
     }
-    let challenged =
-        matches!(&envelope, Ok(envelope) if envelope.kind() == EventKind::UrlValidation);
+    let challenged = matches!(&envelope, Ok(envelope) if envelope.kind() == EventKind::UrlValidation);
     let token = challenge::parse(body);
     assert_eq!(token.is_some(), challenged);
     if let Some(Ok(token)) = token {

@@ -22,8 +22,12 @@ fuzz_target!(|body: &[u8]| {
                 assert_eq!(envelope.kind(), event.kind);
                 assert_eq!(envelope.user_id.as_ref(), Some(&event.recording.host_id));
             }
-            let ids: std::collections::HashSet<_> =
-                event.recording.files.iter().map(|file| file.zoom_file_id.as_str()).collect();
+            let ids: std::collections::HashSet<_> = event
+                .recording
+                .files
+                .iter()
+                .map(|file| file.zoom_file_id.as_str())
+                .collect();
             assert!(ids.iter().all(|id| !id.is_empty()));
             if let Some(same) = &same {
                 let again = RecordingEvent::parse(same.as_bytes()).expect("the same value in another form");

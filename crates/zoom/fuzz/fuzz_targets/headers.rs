@@ -10,8 +10,8 @@ use chrono::{TimeZone, Utc};
 use domicile_kernel::{Secret, Timestamp};
 use domicile_zoom::authorization::{RequiredAuthorization, RequiredOwnHeader};
 use domicile_zoom::signature::{
-    HeaderError, SIGNATURE_HEADER, SignatureError, SignatureHeaders, TIMESTAMP_HEADER, WebhookSecrets, Window,
-    sign, verify,
+    HeaderError, SIGNATURE_HEADER, SignatureError, SignatureHeaders, TIMESTAMP_HEADER, WebhookSecrets,
+    Window, sign, verify,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -42,7 +42,9 @@ fuzz_target!(|data: &[u8]| {
     let good_timestamp = (1..=12).contains(&timestamp.len()) && timestamp.iter().all(u8::is_ascii_digit);
     let good_signature = signature.len() == 67
         && signature.starts_with(b"v0=")
-        && signature[3..].iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        && signature[3..]
+            .iter()
+            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let parsed = SignatureHeaders::parse(timestamp, signature);
     match &parsed {
         Ok(_) => assert!(good_timestamp && good_signature),
@@ -56,7 +58,10 @@ fuzz_target!(|data: &[u8]| {
     if !good_timestamp {
         return;
     }
-    let seconds: i64 = std::str::from_utf8(timestamp).expect("digits").parse().expect("twelve digits");
+    let seconds: i64 = std::str::from_utf8(timestamp)
+        .expect("digits")
+        .parse()
+        .expect("twelve digits");
     let now = at(seconds);
     let window = Window::default();
     if let Ok(headers) = &parsed {
@@ -71,7 +76,8 @@ fuzz_target!(|data: &[u8]| {
         return;
     }
     let signature = sign(&Secret::from(TOKEN), seconds, body);
-    let headers = SignatureHeaders::parse(timestamp, signature.as_bytes()).expect("a true signature is well formed");
+    let headers =
+        SignatureHeaders::parse(timestamp, signature.as_bytes()).expect("a true signature is well formed");
     let verified = verify(&headers, &SECRETS, body, now, window).expect("a true signature verifies");
     assert_eq!((verified.secret_index, verified.age_seconds), (1, 0));
     let late = window.max_age + Duration::from_secs(1);
