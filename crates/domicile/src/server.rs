@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer};
 use domicile_telemetry::Telemetry;
+use domicile_web::guard::watch_connections;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -122,13 +123,15 @@ pub async fn run(
     };
     if let Some(listeners) = listeners.requests {
         let for_public = region.clone();
-        let head_timeout = region.settings.http.head_timeout;
+        let (head_timeout, keep_alive) = (region.settings.http.head_timeout, region.settings.http.keep_alive);
         let public = HttpServer::new(move || {
             App::new()
                 .wrap(routes::public_guard(&for_public))
                 .configure(|config| routes::public(config, &for_public))
         })
+        .on_connect(watch_connections(keep_alive + head_timeout))
         .listen(listeners.public)?
+        .keep_alive(keep_alive)
         .client_request_timeout(head_timeout)
         .shutdown_timeout(DRAIN_TIMEOUT.as_secs())
         .disable_signals()

@@ -82,6 +82,8 @@ pub struct HttpSettings {
     pub ops_listen: SocketAddr,
     /// How long a client may take for the head of a request. Fixed; tests shorten it.
     pub head_timeout: Duration,
+    /// How long a connection may rest between two requests. Fixed; tests shorten it.
+    pub keep_alive: Duration,
 }
 
 /// `DOMICILE_ZOOM_*`

@@ -12,6 +12,7 @@
 //! address or any other text of the client's (INV-3): `url.path` is the route's template. Only on Zoom's endpoints, where
 //! no person calls, the line tells what the ingress said of the caller: an [`Origin`].
 
+mod connection;
 mod headers;
 mod host;
 mod line;
@@ -26,6 +27,7 @@ use url::Url;
 
 use crate::metrics::Metrics;
 
+pub use connection::watch_connections;
 pub use host::HostName;
 pub use origin::{ClientCertificate, Origin};
 

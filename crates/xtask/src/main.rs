@@ -5,6 +5,7 @@
 mod cli;
 mod demo;
 mod dev;
+mod fuzz;
 mod generate;
 mod interop;
 mod moto;

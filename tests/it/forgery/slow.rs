@@ -10,7 +10,8 @@ use super::{EVENTS, event, send_signed};
 use crate::bad_input::now;
 use crate::harness::world::{WEBHOOK_SECRET, World};
 
-const TIMEOUT: Duration = Duration::from_millis(300);
+// Long enough for an honest request on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(1);
 const CLIENTS: usize = 64;
 
 async fn impatient_world() -> World {
@@ -18,6 +19,7 @@ async fn impatient_world() -> World {
     world
         .start_region_with(|settings| {
             settings.http.head_timeout = TIMEOUT;
+            settings.http.keep_alive = TIMEOUT;
             settings.receiving.body_timeout = TIMEOUT;
         })
         .await;
@@ -38,7 +40,7 @@ async fn stalled(world: &World, said: &[u8]) -> Vec<TcpStream> {
 async fn cut_off(world: &World, mut streams: Vec<TcpStream>, status: &str) {
     // They hold nothing that an honest request needs.
     let answer = send_signed(world, EVENTS, WEBHOOK_SECRET, now(), &event("meanwhile")).await;
-    assert_eq!(answer.status, 200);
+    assert_eq!(answer.status, 200, "{}", answer.text());
     for stream in &mut streams {
         let answer = rest(stream).await;
         assert!(answer.starts_with(status), "{answer}");
@@ -95,7 +97,7 @@ async fn a_second_head_that_does_not_end() {
     }
     for stream in &mut streams {
         let answer = rest(stream).await;
-        assert!(!answer.contains("HTTP/1.1 200"), "{answer}");
+        assert!(answer.is_empty(), "{answer}");
     }
     assert_eq!(world.inbox().await.len(), 1);
 }

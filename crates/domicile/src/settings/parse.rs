@@ -28,6 +28,7 @@ use super::{
 
 /// Zoom's own patience ends after three seconds, a browser on a slow line may need more.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 #[derive(Deserialize, Default)]
 struct RegionSection {
@@ -311,6 +312,7 @@ impl Reader {
             app_listen: app_listen?,
             ops_listen: ops_listen?,
             head_timeout: HEAD_TIMEOUT,
+            keep_alive: KEEP_ALIVE,
         })
     }
 
