@@ -20,6 +20,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use domicile_kernel::Secret;
 use domicile_zoom::challenge;
 use domicile_zoom::event::{AppDeauthorized, Envelope, EventError, EventKind, RecordingEvent};
+use domicile_zoom::recording::{FileType, RecordingType};
 use domicile_zoom::signature::{
     SIGNATURE_HEADER, SignatureHeaders, TIMESTAMP_HEADER, WebhookSecrets, Window, sign, verify,
 };
@@ -113,8 +114,8 @@ fn recording(event: &RecordingEvent) -> Value {
         .map(|file| {
             json!({
                 "id": file.zoom_file_id.as_str(),
-                "file_type": file.file_type.as_ref().map(|it| it.as_str()),
-                "recording_type": file.recording_type.as_ref().map(|it| it.as_str()),
+                "file_type": file.file_type.as_ref().map(FileType::as_str),
+                "recording_type": file.recording_type.as_ref().map(RecordingType::as_str),
                 "size_bytes": file.file_size_bytes,
                 "ready": file.is_ready(),
             })

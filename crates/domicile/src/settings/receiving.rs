@@ -229,6 +229,7 @@ mod tests {
         reader.faults.iter().map(ToString::to_string).collect()
     }
 
+    #[expect(clippy::option_option, reason = "as the function under test")]
     fn bot(variables: &[(&str, &str)]) -> (Option<Option<BotSettings>>, Vec<String>) {
         let mut reader = reader(variables);
         let zoom = reader.zoom();
