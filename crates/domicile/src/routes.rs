@@ -9,11 +9,14 @@ use domicile_intake::Endpoint;
 use domicile_telemetry::Telemetry;
 use domicile_web::extract::{self, ZoomEndpointVerifier};
 use domicile_web::guard::{Guard, Listener};
+use domicile_zoom::authorization::RequiredHeader;
+use domicile_zoom::signature::WebhookSecrets;
 
 use std::sync::Arc;
 
 use crate::region::Region;
 use crate::server::Draining;
+use crate::settings::BotSettings;
 
 pub use openapi::document as openapi_document;
 
@@ -36,7 +39,8 @@ pub fn ops_guard(region: &Region) -> Guard {
     Guard::new(Listener::Ops, region.ids.clone())
 }
 
-/// Zoom and browsers: `GET /`, `/install`, `/connect/{session}`, `/oauth/callback`, `POST /zoom/events`.
+/// Zoom and browsers: `GET /`, `/install`, `/connect/{session}`, `/oauth/callback`, `POST /zoom/events`, and where the bot
+/// is on `POST /zoom/bot`.
 pub fn public(config: &mut ServiceConfig, region: &Region) {
     config
         .app_data(web::Data::new(region.linking.clone()))
@@ -49,11 +53,46 @@ pub fn public(config: &mut ServiceConfig, region: &Region) {
             web::Data::new(events_verifier(region)),
             web::Data::new(region.intake.clone()),
         ));
+    if let Some(bot) = &region.settings.bot {
+        config.service(domicile_intake::routes::endpoint(
+            Endpoint::Bot,
+            web::Data::new(bot_verifier(region, bot)),
+            web::Data::new(region.intake.clone()),
+        ));
+    }
 }
 
 fn events_verifier(region: &Region) -> ZoomEndpointVerifier {
-    let secrets = region.settings.zoom.webhook_secrets.clone();
-    ZoomEndpointVerifier::new(Endpoint::Events.as_str(), secrets, Arc::clone(region.ids.clock()))
+    let zoom = &region.settings.zoom;
+    verifier(
+        region,
+        Endpoint::Events,
+        &zoom.webhook_secrets,
+        zoom.required_header.as_ref(),
+    )
+}
+
+fn bot_verifier(region: &Region, bot: &BotSettings) -> ZoomEndpointVerifier {
+    verifier(
+        region,
+        Endpoint::Bot,
+        &bot.webhook_secrets,
+        bot.required_header.as_ref(),
+    )
+}
+
+fn verifier(
+    region: &Region,
+    endpoint: Endpoint,
+    secrets: &WebhookSecrets,
+    required_header: Option<&RequiredHeader>,
+) -> ZoomEndpointVerifier {
+    let receiving = region.settings.receiving;
+    ZoomEndpointVerifier::new(endpoint.as_str(), secrets.clone(), Arc::clone(region.ids.clock()))
+        .required_header(required_header.cloned())
+        .window(receiving.window)
+        .body_limit(receiving.body_limit_bytes)
+        .body_time(receiving.body_timeout)
 }
 
 /// The app's backend, by API key: `/v1/...`; and without one what describes it: `/v1/openapi.json`.

@@ -4,11 +4,11 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer};
 use domicile_telemetry::Telemetry;
+use domicile_web::guard::watch_connections;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -16,9 +16,6 @@ use tracing::info;
 use crate::region::Region;
 use crate::routes;
 use crate::settings::{DRAIN_TIMEOUT, HttpSettings};
-
-/// How long a client may take for the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What one process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,13 +123,16 @@ pub async fn run(
     };
     if let Some(listeners) = listeners.requests {
         let for_public = region.clone();
+        let (head_timeout, keep_alive) = (region.settings.http.head_timeout, region.settings.http.keep_alive);
         let public = HttpServer::new(move || {
             App::new()
                 .wrap(routes::public_guard(&for_public))
                 .configure(|config| routes::public(config, &for_public))
         })
+        .on_connect(watch_connections(keep_alive + head_timeout))
         .listen(listeners.public)?
-        .client_request_timeout(HEAD_TIMEOUT)
+        .keep_alive(keep_alive)
+        .client_request_timeout(head_timeout)
         .shutdown_timeout(DRAIN_TIMEOUT.as_secs())
         .disable_signals()
         .run();
@@ -143,7 +143,7 @@ pub async fn run(
                 .configure(|config| routes::app(config, &for_app))
         })
         .listen(listeners.app)?
-        .client_request_timeout(HEAD_TIMEOUT)
+        .client_request_timeout(head_timeout)
         .shutdown_timeout(DRAIN_TIMEOUT.as_secs())
         .disable_signals()
         .run();

@@ -4,6 +4,7 @@ mod environment;
 mod faults;
 mod identity;
 mod parse;
+mod receiving;
 mod reference;
 
 use std::net::SocketAddr;
@@ -16,8 +17,9 @@ use domicile_store::DbSettings;
 use domicile_vault::RegionKeySettings;
 use domicile_web::extract::AppKeys;
 use domicile_zoom::api::passthrough::CallRules;
+use domicile_zoom::authorization::RequiredHeader;
 use domicile_zoom::host::{ApiBase, ZoomHosts};
-use domicile_zoom::signature::WebhookSecrets;
+use domicile_zoom::signature::{WebhookSecrets, Window};
 use url::Url;
 
 pub use environment::Environment;
@@ -34,6 +36,10 @@ pub struct Settings {
     pub database: DbSettings,
     /// The region's Marketplace app and Zoom's addresses.
     pub zoom: ZoomSettings,
+    /// What is asked of everything that Zoom sends.
+    pub receiving: ReceivingSettings,
+    /// The region's Team Chat bot, where it is on.
+    pub bot: Option<BotSettings>,
     /// The region's key-encryption keys.
     pub vault: VaultSettings,
     /// The region's object storage.
@@ -74,6 +80,10 @@ pub struct HttpSettings {
     pub app_listen: SocketAddr,
     /// The cluster alone.
     pub ops_listen: SocketAddr,
+    /// How long a client may take for the head of a request. Fixed; tests shorten it.
+    pub head_timeout: Duration,
+    /// How long a connection may rest between two requests. Fixed; tests shorten it.
+    pub keep_alive: Duration,
 }
 
 /// `DOMICILE_ZOOM_*`
@@ -84,6 +94,8 @@ pub struct ZoomSettings {
     pub client_secret: Secret<String>,
     /// The secret tokens of its event subscriptions.
     pub webhook_secrets: WebhookSecrets,
+    /// The header that the event subscriptions add besides, where they do.
+    pub required_header: Option<RequiredHeader>,
     /// Where consent and tokens are.
     pub oauth_url: Url,
     /// The API where the token answer names none.
@@ -92,6 +104,31 @@ pub struct ZoomSettings {
     pub hosts: ZoomHosts,
     /// The calls of the API that the app may make through a link.
     pub calls: CallRules,
+}
+
+/// `DOMICILE_INTAKE_*`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReceivingSettings {
+    /// How old a signature may be, and how far ahead its time.
+    pub window: Window,
+    /// The largest body.
+    pub body_limit_bytes: usize,
+    /// How long a body may take. Fixed, because Zoom's patience is; tests shorten it.
+    pub body_timeout: Duration,
+}
+
+/// `DOMICILE_BOT_*`, with what the Zoom app's settings stand in for.
+pub struct BotSettings {
+    /// Such as `v1abc@xmpp.zoom.us`.
+    pub robot_jid: String,
+    /// The Marketplace app that the bot belongs to.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: Secret<String>,
+    /// The secret tokens that sign what is sent to the bot.
+    pub webhook_secrets: WebhookSecrets,
+    /// The header that the bot's subscription adds besides, where it does.
+    pub required_header: Option<RequiredHeader>,
 }
 
 /// `DOMICILE_VAULT_*` and AWS's own variables for its key service.

@@ -9,11 +9,14 @@
 //! 6. writes one line and one measurement, also when the client goes away in between.
 //!
 //! Wrap it last, so that it is outermost. Neither line, span nor measurement holds a path (paths hold tokens), a query, an
-//! address or any other text of the client's (INV-3): `url.path` is the route's template.
+//! address or any other text of the client's (INV-3): `url.path` is the route's template. Only on Zoom's endpoints, where
+//! no person calls, the line tells what the ingress said of the caller: an [`Origin`].
 
+mod connection;
 mod headers;
 mod host;
 mod line;
+mod origin;
 mod service;
 
 use std::sync::Arc;
@@ -24,7 +27,9 @@ use url::Url;
 
 use crate::metrics::Metrics;
 
+pub use connection::watch_connections;
 pub use host::HostName;
+pub use origin::{ClientCertificate, Origin};
 
 /// Names the service whose answer is passed on, such as `zoom`. A guard leaves status and body of such an answer alone.
 pub const UPSTREAM: HeaderName = HeaderName::from_static("domicile-upstream");
@@ -54,8 +59,10 @@ impl Listener {
 /// Who called, as far as is proven. Extractors put it into the request's extensions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClientKind {
-    /// Zoom, by its signature.
-    Zoom,
+    /// Zoom, by its signature; the ingress said whence.
+    Zoom(Origin),
+    /// Somebody at one of Zoom's endpoints who has not proved to be Zoom.
+    AtZoomEndpoint(Origin),
     /// The app, by the key of this name.
     App {
         /// The name that the operators gave the key.
@@ -71,10 +78,25 @@ impl ClientKind {
     /// The name in logs and metrics.
     pub fn as_str(&self) -> &'static str {
         match self {
-            Self::Zoom => "zoom",
+            Self::Zoom(_) => "zoom",
             Self::App { .. } => "app",
             Self::Browser => "browser",
-            Self::Unknown => "unknown",
+            Self::AtZoomEndpoint(_) | Self::Unknown => "unknown",
+        }
+    }
+
+    /// What the ingress said of a caller of Zoom's endpoints; of all others it is not looked at.
+    pub(crate) fn origin(&self) -> Option<&Origin> {
+        match self {
+            Self::Zoom(origin) | Self::AtZoomEndpoint(origin) => Some(origin),
+            _ => None,
+        }
+    }
+
+    /// The signature verified.
+    pub(crate) fn prove_zoom(&mut self) {
+        if let Self::AtZoomEndpoint(origin) = self {
+            *self = Self::Zoom(std::mem::take(origin));
         }
     }
 }
@@ -113,5 +135,7 @@ impl Guard {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod log;
 #[cfg(test)]
 mod tests;

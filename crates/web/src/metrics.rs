@@ -19,6 +19,7 @@ pub(crate) enum Refusal {
     TooLarge,
     Encoded,
     BodyLost,
+    RequiredHeader,
 }
 
 impl Refusal {
@@ -34,6 +35,7 @@ impl Refusal {
             Self::TooLarge => "too_large",
             Self::Encoded => "encoded",
             Self::BodyLost => "body_lost",
+            Self::RequiredHeader => "required_header",
         }
     }
 }

@@ -3,7 +3,7 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::run::Outcome;
-use crate::{bench, demo, dev, generate, test, tidy};
+use crate::{bench, demo, dev, fuzz, generate, test, tidy};
 
 /// The developers' commands of Domicile. CI runs exactly these.
 #[derive(Debug, Parser)]
@@ -21,6 +21,8 @@ enum Command {
     Dev(dev::Args),
     /// Play the whole story without a browser, with a proof of each step
     Demo(demo::Args),
+    /// Feed the parsers of what Zoom sends with ever new input, until one fails or the time is over
+    Fuzz(fuzz::Args),
     /// Write what is derived from other files: the tables of `store` from the migrations
     Gen(generate::Args),
     /// Run every check and every test, with all that they need
@@ -35,6 +37,7 @@ pub(crate) fn run() -> Outcome {
         Command::Bench(args) => bench::run(&args),
         Command::Dev(args) => dev::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Gen(args) => generate::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Tidy(args) => tidy::run(&args),

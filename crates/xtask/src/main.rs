@@ -6,6 +6,7 @@ mod bench;
 mod cli;
 mod demo;
 mod dev;
+mod fuzz;
 mod generate;
 mod interop;
 mod moto;

@@ -2,6 +2,8 @@
 
 pub mod signature;
 
+pub mod authorization;
+
 pub mod challenge;
 
 pub mod event;

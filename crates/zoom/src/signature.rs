@@ -29,10 +29,37 @@ const MAX_TIMESTAMP_DIGITS: usize = 12;
 /// The two headers of a signed request, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignatureHeaders {
-    // As it was sent, because these very characters are signed.
-    timestamp_text: String,
-    timestamp: i64,
+    timestamp: TimestampText,
     signature: [u8; DIGEST_BYTES],
+}
+
+/// The timestamp as it was sent, because these very characters are signed: `017` and `17` are two messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct TimestampText {
+    digits: [u8; MAX_TIMESTAMP_DIGITS],
+    length: usize,
+    seconds: i64,
+}
+
+impl TimestampText {
+    fn parse(value: &[u8]) -> Option<Self> {
+        let mut digits = [0; MAX_TIMESTAMP_DIGITS];
+        digits.get_mut(..value.len())?.copy_from_slice(value);
+        let seconds = value.iter().try_fold(0_i64, |seconds, digit| {
+            digit
+                .is_ascii_digit()
+                .then(|| seconds * 10 + i64::from(digit - b'0'))
+        })?;
+        (!value.is_empty()).then_some(Self {
+            digits,
+            length: value.len(),
+            seconds,
+        })
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.digits.get(..self.length).unwrap_or_default()
+    }
 }
 
 /// Why the signature headers of a request are unusable.
@@ -62,14 +89,9 @@ impl SignatureHeaders {
 
     /// Reads the two values.
     pub fn parse(timestamp: &[u8], signature: &[u8]) -> Result<Self, HeaderError> {
-        let (timestamp_text, timestamp) =
-            parse_timestamp(timestamp).ok_or(HeaderError::Malformed(TIMESTAMP_HEADER))?;
+        let timestamp = TimestampText::parse(timestamp).ok_or(HeaderError::Malformed(TIMESTAMP_HEADER))?;
         let signature = parse_signature(signature).ok_or(HeaderError::Malformed(SIGNATURE_HEADER))?;
-        Ok(Self {
-            timestamp_text,
-            timestamp,
-            signature,
-        })
+        Ok(Self { timestamp, signature })
     }
 
     /// True when neither header is there, as on a challenge that Zoom did not sign.
@@ -84,7 +106,7 @@ impl SignatureHeaders {
 
     /// When Zoom signed, in unix seconds. Believe it only after [`verify`].
     pub fn timestamp(&self) -> i64 {
-        self.timestamp
+        self.timestamp.seconds
     }
 }
 
@@ -98,13 +120,6 @@ where
         None => Ok(value),
         Some(_) => Err(HeaderError::Duplicated(name)),
     }
-}
-
-fn parse_timestamp(value: &[u8]) -> Option<(String, i64)> {
-    let text = std::str::from_utf8(value).ok()?;
-    let digits = (1..=MAX_TIMESTAMP_DIGITS).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-    digits.then_some(())?;
-    Some((text.to_owned(), text.parse().ok()?))
 }
 
 fn parse_signature(value: &[u8]) -> Option<[u8; DIGEST_BYTES]> {
@@ -276,7 +291,7 @@ pub fn verify(
     let mut secret_index = 0_u64;
     // Backwards, so that the earliest of several equal secrets is named.
     for (index, secret) in secrets.0.iter().enumerate().rev() {
-        let expected = secret.signature(headers.timestamp_text.as_bytes(), body);
+        let expected = secret.signature(headers.timestamp.as_bytes(), body);
         let equal = expected.ct_eq(&headers.signature);
         secret_index.conditional_assign(&(index as u64), equal);
         matched |= equal;
@@ -284,7 +299,7 @@ pub fn verify(
     if !bool::from(matched) {
         return Err(SignatureError::Mismatch);
     }
-    let age_seconds = now.timestamp() - headers.timestamp;
+    let age_seconds = now.timestamp() - headers.timestamp();
     if age_seconds > seconds(window.max_age) {
         return Err(SignatureError::Stale { age_seconds });
     }

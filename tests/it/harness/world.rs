@@ -194,8 +194,15 @@ impl World {
 
     /// Runs the region in this process, both roles.
     pub async fn start_region(&mut self) {
+        self.start_region_with(|_| {}).await;
+    }
+
+    /// The same with settings changed that no variable sets, such as fixed time-outs.
+    pub async fn start_region_with(&mut self, change: impl FnOnce(&mut Settings)) {
         let environment: Environment = self.environment.clone().into_iter().collect();
-        let settings = Settings::from_environment(&environment).unwrap_or_else(|faults| panic!("{faults}"));
+        let mut settings =
+            Settings::from_environment(&environment).unwrap_or_else(|faults| panic!("{faults}"));
+        change(&mut settings);
         let telemetry = telemetry();
         let region = Region::build(settings, outside::ids()).unwrap();
         region.check().await.unwrap();

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
 use domicile_delivery::{Destination, EventSecrets};
 use domicile_egress::HostRule;
@@ -14,7 +15,6 @@ use domicile_vault::RegionKeySettings;
 use domicile_web::extract::AppKeys;
 use domicile_zoom::api::passthrough::CallRules;
 use domicile_zoom::host::ZoomHosts;
-use domicile_zoom::signature::WebhookSecrets;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -25,6 +25,10 @@ use super::reference::{Requirement, SETTINGS};
 use super::{
     AppSettings, HttpSettings, ObjectsSettings, RegionSettings, Settings, VaultSettings, ZoomSettings,
 };
+
+/// Zoom's own patience ends after three seconds, a browser on a slow line may need more.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 #[derive(Deserialize, Default)]
 struct RegionSection {
@@ -58,6 +62,8 @@ struct ZoomSection {
     api_url: Option<String>,
     hosts: Option<String>,
     calls: Option<String>,
+    webhook_authorization: Option<String>,
+    webhook_header: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -97,11 +103,15 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, Faults> {
         environment: Environment::default(),
     };
     reader.environment = environment.resolved(&mut reader.faults);
+    let zoom = reader.zoom();
+    let bot = reader.bot(zoom.as_ref());
     let parts = (
         reader.region(),
         reader.http(),
         reader.database(),
-        reader.zoom(),
+        zoom,
+        reader.receiving(),
+        bot,
         reader.vault(),
         reader.objects(),
         reader.app(),
@@ -115,6 +125,8 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, Faults> {
             Some(http),
             Some(database),
             Some(zoom),
+            Some(receiving),
+            Some(bot),
             Some(vault),
             Some(objects),
             Some(app),
@@ -126,6 +138,8 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, Faults> {
             http,
             database,
             zoom,
+            receiving,
+            bot,
             vault,
             objects,
             app,
@@ -187,7 +201,7 @@ impl Reader {
         Some(url)
     }
 
-    fn list(&mut self, name: &str, value: Option<String>) -> Option<Vec<String>> {
+    pub(super) fn list(&mut self, name: &str, value: Option<String>) -> Option<Vec<String>> {
         let text = self.text(name, value)?;
         let entries: Vec<_> = split(&text).map(str::to_owned).collect();
         if entries.is_empty() {
@@ -297,6 +311,8 @@ impl Reader {
             public_listen: public_listen?,
             app_listen: app_listen?,
             ops_listen: ops_listen?,
+            head_timeout: HEAD_TIMEOUT,
+            keep_alive: KEEP_ALIVE,
         })
     }
 
@@ -307,7 +323,7 @@ impl Reader {
         self.faults.take(URL, DbSettings::parse(&url))
     }
 
-    fn zoom(&mut self) -> Option<ZoomSettings> {
+    pub(super) fn zoom(&mut self) -> Option<ZoomSettings> {
         const WEBHOOK_SECRETS: &str = "DOMICILE_ZOOM_WEBHOOK_SECRETS";
         const API_URL: &str = "DOMICILE_ZOOM_API_URL";
         let section: ZoomSection = self.section("DOMICILE_ZOOM_");
@@ -315,12 +331,14 @@ impl Reader {
         let client_secret = self
             .text("DOMICILE_ZOOM_CLIENT_SECRET", section.client_secret)
             .map(Secret::new);
-        let secrets = self
-            .list(WEBHOOK_SECRETS, section.webhook_secrets)
-            .and_then(|tokens| {
-                let tokens: Vec<_> = tokens.into_iter().map(Secret::new).collect();
-                self.faults.take(WEBHOOK_SECRETS, WebhookSecrets::new(&tokens))
-            });
+        let secrets = self.webhook_secrets(WEBHOOK_SECRETS, section.webhook_secrets);
+        let required_header = self.required_header(
+            (
+                "DOMICILE_ZOOM_WEBHOOK_AUTHORIZATION",
+                section.webhook_authorization,
+            ),
+            ("DOMICILE_ZOOM_WEBHOOK_HEADER", section.webhook_header),
+        );
         let oauth_url = self.url("DOMICILE_ZOOM_OAUTH_URL", section.oauth_url);
         let api_url = self.url(API_URL, section.api_url);
         let hosts = self.parsed::<ZoomHosts>("DOMICILE_ZOOM_HOSTS", section.hosts);
@@ -333,6 +351,7 @@ impl Reader {
             client_id: client_id?,
             client_secret: client_secret?,
             webhook_secrets: secrets?,
+            required_header: required_header?,
             oauth_url: oauth_url?,
             api_base: api_base?,
             hosts: hosts?,

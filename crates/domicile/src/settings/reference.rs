@@ -97,6 +97,16 @@ pub const SETTINGS: &[Setting] = &[
         "comma list of secret tokens; all verify, for rotation",
     ),
     setting(
+        "DOMICILE_ZOOM_WEBHOOK_AUTHORIZATION",
+        Optional,
+        "where the event subscription adds one: the whole value of its Authorization header, `Basic <base64>` or `Bearer <token>`; a comma list for rotation",
+    ),
+    setting(
+        "DOMICILE_ZOOM_WEBHOOK_HEADER",
+        Optional,
+        "where the event subscription adds a header of your own: `x-name: value`; a comma list of one name for rotation",
+    ),
+    setting(
         "DOMICILE_ZOOM_OAUTH_URL",
         Default("https://zoom.us"),
         "where Zoom's consent page and tokens are",
@@ -119,6 +129,51 @@ pub const SETTINGS: &[Setting] = &[
              GET /meetings/{meetingId}/recordings, GET /meetings/{meetingId}/transcript",
         ),
         "comma list of the calls of Zoom's API that the app may make through a link, METHOD /path with {name} for an id; none for none",
+    ),
+    setting(
+        "DOMICILE_BOT_ROBOT_JID",
+        Optional,
+        "set: the Team Chat bot is on, and this is its JID, such as v1abc@xmpp.zoom.us",
+    ),
+    setting(
+        "DOMICILE_BOT_CLIENT_ID",
+        Optional,
+        "the bot's Marketplace app where it has one of its own; without it the Zoom app",
+    ),
+    setting(
+        "DOMICILE_BOT_CLIENT_SECRET",
+        Optional,
+        "its client secret; needed with the client id",
+    ),
+    setting(
+        "DOMICILE_BOT_WEBHOOK_SECRETS",
+        Optional,
+        "comma list of the secret tokens that sign what is sent to the bot; without it the Zoom app's",
+    ),
+    setting(
+        "DOMICILE_BOT_WEBHOOK_AUTHORIZATION",
+        Optional,
+        "as DOMICILE_ZOOM_WEBHOOK_AUTHORIZATION, for the bot's subscription",
+    ),
+    setting(
+        "DOMICILE_BOT_WEBHOOK_HEADER",
+        Optional,
+        "as DOMICILE_ZOOM_WEBHOOK_HEADER, for the bot's subscription",
+    ),
+    setting(
+        "DOMICILE_INTAKE_MAX_AGE_SECONDS",
+        Default("5700"),
+        "how old a signature of Zoom's may be, at most 86400; its last retry comes after 85 minutes",
+    ),
+    setting(
+        "DOMICILE_INTAKE_MAX_AHEAD_SECONDS",
+        Default("300"),
+        "how far Zoom's clock may be ahead of ours, at most 3600",
+    ),
+    setting(
+        "DOMICILE_INTAKE_BODY_LIMIT_BYTES",
+        Default("1048576"),
+        "the largest body that is taken from Zoom, at most 10485760; larger ones get 413, which Zoom never sends again",
     ),
     setting(
         "DOMICILE_VAULT_KEYS",

@@ -13,6 +13,8 @@ use futures_util::StreamExt;
 use crate::problem::{Problem, ProblemError};
 
 const RAW_BODY_TIME: Duration = Duration::from_secs(15);
+// Enough for nearly every body at once. What is only announced gets no more: an announcement costs its sender nothing.
+const FIRST_CAPACITY_BYTES: usize = 16 * 1024;
 
 /// Why there is no body.
 pub(super) enum BodyError {
@@ -76,7 +78,7 @@ pub(super) async fn read(
         return Err(BodyError::TooLarge);
     }
     let read = async {
-        let mut body = BytesMut::with_capacity(announced.unwrap_or(0));
+        let mut body = BytesMut::with_capacity(announced.unwrap_or(0).min(FIRST_CAPACITY_BYTES));
         while let Some(piece) = payload.next().await {
             let piece = piece.map_err(|_| BodyError::Broken)?;
             if body.len() + piece.len() > max_bytes {

@@ -8,6 +8,7 @@ use actix_web::http::{Method, header};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use bytes::Bytes;
 use domicile_kernel::{Clock, Timestamp};
+use domicile_zoom::authorization::RequiredHeader;
 use domicile_zoom::challenge::{self, ChallengeAnswer};
 use domicile_zoom::event::{Envelope, EventError, EventKind};
 use domicile_zoom::signature::{
@@ -17,7 +18,7 @@ use domicile_zoom::signature::{
 
 use super::body::{self, BodyError};
 use crate::context::RequestId;
-use crate::guard::ClientKind;
+use crate::guard::{ClientKind, Origin};
 use crate::metrics::{Metrics, Refusal};
 use crate::problem::{Problem, ProblemError};
 
@@ -26,6 +27,7 @@ use crate::problem::{Problem, ProblemError};
 pub struct ZoomEndpointVerifier {
     endpoint: &'static str,
     secrets: WebhookSecrets,
+    required_header: Option<RequiredHeader>,
     window: Window,
     body_limit: usize,
     body_time: Duration,
@@ -64,19 +66,31 @@ pub enum ZoomRequest {
 impl ZoomEndpointVerifier {
     /// The largest body unless set otherwise; platform.md recommends no less.
     pub const DEFAULT_BODY_LIMIT_BYTES: usize = 1024 * 1024;
+    /// The largest limit that may be set; platform.md recommends no more.
+    pub const MAX_BODY_LIMIT_BYTES: usize = 10 * 1024 * 1024;
+    /// How long a body may take unless set otherwise: Zoom itself gives up after three seconds.
+    pub const DEFAULT_BODY_TIME: Duration = Duration::from_secs(3);
 
     /// A verifier with the default window and limits. The name goes into metrics and rows: `events`, `bot`.
     pub fn new(endpoint: &'static str, secrets: WebhookSecrets, clock: Arc<dyn Clock>) -> Self {
         Self {
             endpoint,
             secrets,
+            required_header: None,
             window: Window::default(),
             body_limit: Self::DEFAULT_BODY_LIMIT_BYTES,
-            // Zoom gives up after three.
-            body_time: Duration::from_secs(3),
+            body_time: Self::DEFAULT_BODY_TIME,
             clock,
             metrics: Metrics::global(),
         }
+    }
+
+    /// The same, and every request must have this header too, events and challenges alike. Without it, whatever the
+    /// subscription adds is ignored.
+    #[must_use]
+    pub fn required_header(mut self, header: Option<RequiredHeader>) -> Self {
+        self.required_header = header;
+        self
     }
 
     /// The same with another window.
@@ -110,6 +124,12 @@ impl ZoomEndpointVerifier {
             return Err(ProblemError::new(Problem::MethodNotAllowed)
                 .header(header::ALLOW, header::HeaderValue::from_static("POST")));
         }
+        // Before the body: whoever lacks it gets no memory here.
+        if let Some(required) = &self.required_header {
+            required
+                .check(values(request, required.name()))
+                .map_err(|error| self.refuse(Refusal::RequiredHeader, Problem::Unauthenticated, error))?;
+        }
         body::read(request, payload, self.body_limit, self.body_time)
             .await
             .map_err(|error| match error {
@@ -140,7 +160,9 @@ impl ZoomEndpointVerifier {
         let verified = verify(&headers, &self.secrets, &body, received_at, self.window)
             .map_err(|error| self.refuse_signature(error))?;
         self.metrics.verified(self.endpoint, verified);
-        request.extensions_mut().insert(ClientKind::Zoom);
+        if let Some(client) = request.extensions_mut().get_mut::<ClientKind>() {
+            client.prove_zoom();
+        }
         Ok(VerifiedZoomRequest {
             envelope: Envelope::parse(&body),
             body,
@@ -162,6 +184,11 @@ impl ZoomEndpointVerifier {
             HeaderError::Duplicated(_) => (Refusal::Duplicated, Problem::MalformedRequest),
             HeaderError::Malformed(_) => (Refusal::Malformed, Problem::MalformedRequest),
         };
+        self.refuse(refusal, problem, error)
+    }
+
+    // The words of these errors are fixed: nothing of the request is in them.
+    fn refuse(&self, refusal: Refusal, problem: Problem, error: impl std::fmt::Display) -> ProblemError {
         self.metrics.refused(self.endpoint, refusal);
         problem.into_error(error.to_string())
     }
@@ -172,8 +199,7 @@ impl ZoomEndpointVerifier {
             SignatureError::Stale { .. } => Refusal::Stale,
             SignatureError::Future { .. } => Refusal::Future,
         };
-        self.metrics.refused(self.endpoint, refusal);
-        Problem::Unauthenticated.into_error(error.to_string())
+        self.refuse(refusal, Problem::Unauthenticated, error)
     }
 
     fn answer(&self, body: &[u8], secret_index: usize) -> Option<Result<ZoomRequest, ProblemError>> {
@@ -184,24 +210,21 @@ impl ZoomEndpointVerifier {
                 let answer = self.secrets.get_or_first(secret_index).answer(&token);
                 Ok(ZoomRequest::Challenge(answer))
             }
-            Err(error) => {
-                self.metrics.refused(self.endpoint, Refusal::PlainToken);
-                Err(Problem::MalformedRequest.into_error(error.to_string()))
-            }
+            Err(error) => Err(self.refuse(Refusal::PlainToken, Problem::MalformedRequest, error)),
         })
     }
 
     async fn request(&self, request: &HttpRequest, payload: Payload) -> Result<ZoomRequest, ProblemError> {
         let body = self.read(request, payload).await?;
-        let values = header_values(request);
         // Sources disagree on whether Zoom signs its challenge, so one without any sign of a signature is answered too.
         // A body that is no challenge, or that has half of a signature, is not.
-        if SignatureHeaders::absent(&values) {
+        if SignatureHeaders::absent(|name| values(request, name)) {
             return self
                 .answer(&body, 0)
                 .unwrap_or_else(|| Err(self.refuse_headers(HeaderError::Missing(SIGNATURE_HEADER))));
         }
-        let event = self.verify(request, SignatureHeaders::from_headers(&values), body)?;
+        let headers = SignatureHeaders::from_headers(|name| values(request, name));
+        let event = self.verify(request, headers, body)?;
         let challenged =
             matches!(&event.envelope, Ok(envelope) if envelope.kind() == EventKind::UrlValidation);
         if challenged && let Some(answer) = self.answer(&event.body, event.verified.secret_index) {
@@ -211,9 +234,8 @@ impl ZoomEndpointVerifier {
     }
 }
 
-fn header_values<'a>(request: &'a HttpRequest) -> impl Fn(&'static str) -> Vec<&'a [u8]> {
-    let headers = request.headers();
-    move |name| headers.get_all(name).map(header::HeaderValue::as_bytes).collect()
+fn values<'a>(request: &'a HttpRequest, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    request.headers().get_all(name).map(header::HeaderValue::as_bytes)
 }
 
 // Anybody may send it, so only what Zoom's look like gets into rows and logs.
@@ -224,6 +246,11 @@ fn zoom_request_id(request: &HttpRequest) -> Option<String> {
 }
 
 fn verifier(request: &HttpRequest) -> Result<web::Data<ZoomEndpointVerifier>, ProblemError> {
+    // The line tells whence it came, whatever becomes of it.
+    let origin = Origin::of(request.headers());
+    request
+        .extensions_mut()
+        .insert(ClientKind::AtZoomEndpoint(origin));
     request
         .app_data::<web::Data<ZoomEndpointVerifier>>()
         .cloned()
@@ -242,7 +269,7 @@ impl FromRequest for VerifiedZoomRequest {
         Box::pin(async move {
             let verifier = verifier(&request)?;
             let body = verifier.read(&request, payload).await?;
-            let headers = SignatureHeaders::from_headers(header_values(&request));
+            let headers = SignatureHeaders::from_headers(|name| values(&request, name));
             verifier.verify(&request, headers, body)
         })
     }

@@ -7,10 +7,10 @@ use actix_web::dev::ServiceRequest;
 use actix_web::http::Method;
 use actix_web::http::header;
 use opentelemetry::KeyValue;
-use tracing::field::Empty;
+use tracing::field::{Empty, display};
 use tracing::{Level, Span, error, info_span, warn};
 
-use super::{ClientKind, Listener, Settings};
+use super::{ClientCertificate, ClientKind, Listener, Settings};
 use crate::context::RequestId;
 use crate::problem::ProblemError;
 
@@ -135,6 +135,9 @@ impl Line {
             ClientKind::App { key } => Some(key.as_ref()),
             _ => None,
         };
+        let origin = client.origin();
+        let address = origin.and_then(|origin| origin.address).map(display);
+        let certificate = origin.and_then(|origin| origin.certificate.as_deref());
         let duration_ms = taken.as_secs_f64() * 1000.0;
         macro_rules! line {
             ($level:expr) => {
@@ -148,6 +151,9 @@ impl Line {
                     domicile.listener = self.settings.listener.as_str(),
                     domicile.client = client.as_str(),
                     domicile.app_key = key,
+                    client.address = address,
+                    domicile.client_certificate = certificate.map(ClientCertificate::outcome),
+                    tls.client.subject = certificate.and_then(ClientCertificate::subject),
                     domicile.request_id = %self.request_id,
                     "{} {} {status}",
                     self.method,

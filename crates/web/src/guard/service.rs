@@ -15,6 +15,7 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::connection;
 use super::headers::secure;
 use super::line::{Line, client_kind, wants_page};
 use super::{ClientKind, Guard, Settings, UPSTREAM};
@@ -70,9 +71,13 @@ where
         };
         let line = Line::begin(&settings, &request, request_id);
         let span = line.span.clone();
-        Box::pin(
-            context::scope(context.clone(), answer(inner, settings, request, context, line)).instrument(span),
-        )
+        let busy = connection::begin(&request);
+        let answering =
+            context::scope(context.clone(), answer(inner, settings, request, context, line)).instrument(span);
+        Box::pin(async move {
+            let _busy = busy;
+            answering.await
+        })
     }
 }
 

@@ -1,6 +1,3 @@
-use std::io::Write;
-use std::sync::Mutex;
-
 use actix_web::body::to_bytes;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, StatusCode};
@@ -9,8 +6,8 @@ use actix_web::{App, HttpResponse, web};
 use chrono::{TimeZone, Utc};
 use domicile_kernel::{Clock, Rng, Timestamp};
 use serde_json::Value;
-use tracing_subscriber::fmt::MakeWriter;
 
+use super::log::Log;
 use super::*;
 use crate::problem::{Problem, ProblemError};
 use crate::{RequestId, page, request_id};
@@ -142,51 +139,6 @@ async fn browse(path: &str) -> Seen {
 
 async fn app(path: &str) -> Seen {
     call(Guard::new(Listener::App, ids()), get(path)).await
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-impl Log {
-    fn start() -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Self::default();
-        let subscriber = tracing_subscriber::fmt()
-            .json()
-            .with_max_level(tracing::Level::INFO)
-            .with_writer(log.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    fn lines(&self) -> Vec<Value> {
-        let text = self.text();
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
 }
 
 #[actix_web::test]

@@ -79,7 +79,10 @@ pub(crate) fn check(files: &[File]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in files {
         if file.path == "Cargo.toml" {
-            reasons(file, &mut findings);
+            reasons(file, "workspace.dependencies", &mut findings);
+        } else if file.path.ends_with("/fuzz/Cargo.toml") {
+            // A workspace of its own, as cargo-fuzz lays it out, from which nothing is shipped.
+            reasons(file, "dependencies", &mut findings);
         } else if file.path.ends_with("/Cargo.toml") {
             declarations(file, &mut findings);
             if let Some(owner) = crate_of(&file.path) {
@@ -183,9 +186,9 @@ fn arrows(owner: &str, file: &File, findings: &mut Vec<Finding>) {
     }
 }
 
-fn reasons(file: &File, findings: &mut Vec<Finding>) {
+fn reasons(file: &File, table: &str, findings: &mut Vec<Finding>) {
     let lines: Vec<&str> = file.text.lines().collect();
-    for entry in entries(&file.text).filter(|entry| entry.table == "workspace.dependencies") {
+    for entry in entries(&file.text).filter(|entry| entry.table == table) {
         let above = entry
             .line
             .checked_sub(2)

@@ -107,6 +107,8 @@ struct Payload {
     #[serde(default, rename = "userId")]
     bot_user_id: Scalar,
     #[serde(default)]
+    operator_id: Scalar,
+    #[serde(default)]
     client_id: Scalar,
     #[serde(default)]
     event_ts: Scalar,
@@ -141,6 +143,10 @@ impl Envelope {
                 None => match payload.bot_user_id.id("payload.userId")? {
                     // In `user.*` events the object is the user.
                     None if event.starts_with("user.") => object.id.id("payload.object.id")?,
+                    // In `team_chat.*` events the operator is who spoke; elsewhere it is who interfered.
+                    None if event.starts_with("team_chat.") => {
+                        payload.operator_id.id("payload.operator_id")?
+                    }
                     id => id,
                 },
             },
@@ -193,6 +199,15 @@ mod tests {
             (
                 json!({"event":"user.deleted","payload":{"account_id":"A","object":{"id":"U"}}}),
                 routed(Some("A"), Some("U")),
+            ),
+            (
+                json!({"event":"team_chat.app_mention","payload":{"account_id":"A","operator_id":"U"}}),
+                routed(Some("A"), Some("U")),
+            ),
+            // Only in `team_chat.*` events is the operator the one whom it belongs to.
+            (
+                json!({"event":"recording.batch_trashed","payload":{"account_id":"A","operator_id":"U"}}),
+                routed(Some("A"), None),
             ),
             // Only in `user.*` events is the object a user.
             (

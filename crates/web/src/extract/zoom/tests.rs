@@ -1,7 +1,10 @@
+mod conformance;
+
 use actix_web::test::{self, TestRequest};
 use actix_web::{App, HttpResponse, web};
 use chrono::{TimeZone, Utc};
 use domicile_kernel::Secret;
+use domicile_zoom::authorization::{RequiredAuthorization, RequiredOwnHeader};
 use domicile_zoom::signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, sign};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -277,6 +280,291 @@ async fn the_verified_request_alone_takes_a_challenge_for_an_event() {
     assert_eq!(test::read_body(response).await, CHALLENGE);
     let response = test::call_service(&app, unsigned(CHALLENGE).uri("/").to_request()).await;
     assert_eq!(response.status(), 401);
+}
+
+fn with_authorization() -> ZoomEndpointVerifier {
+    let required: RequiredAuthorization = "Basic dXNlcjpuZXc=, Basic dXNlcjpvbGQ=".parse().unwrap();
+    verifier().required_header(Some(required.0))
+}
+
+#[actix_web::test]
+async fn the_header_of_the_subscription_is_asked_of_events_and_of_challenges_signed_or_not() {
+    for value in ["Basic dXNlcjpuZXc=", "Basic dXNlcjpvbGQ=", "basic dXNlcjpuZXc="] {
+        for request in [
+            signed(EVENT.as_bytes()),
+            signed(CHALLENGE.as_bytes()),
+            unsigned(CHALLENGE),
+        ] {
+            let request = request.insert_header((header::AUTHORIZATION, value));
+            assert_eq!(send_to(with_authorization(), request).await.0, 200, "{value}");
+        }
+    }
+    let wrong = ["Basic dXNlcjpuZXg=", "Bearer dXNlcjpuZXc=", "PLANTED", ""];
+    for request in [EVENT, CHALLENGE].into_iter().flat_map(|body| {
+        let twice = signed(body.as_bytes())
+            .append_header((header::AUTHORIZATION, "Basic dXNlcjpuZXc="))
+            .append_header((header::AUTHORIZATION, "Basic dXNlcjpuZXc="));
+        let wrong = wrong.map(|value| signed(body.as_bytes()).insert_header((header::AUTHORIZATION, value)));
+        wrong
+            .into_iter()
+            .chain([twice, signed(body.as_bytes()), unsigned(body)])
+    }) {
+        let (status, problem) = send_to(with_authorization(), request).await;
+        assert_eq!(status, 401);
+        assert_eq!(problem["type"], "urn:domicile:problem:unauthenticated");
+        let text = problem.to_string();
+        assert!(!text.contains("PLANTED") && !text.contains("dXNl"), "{text}");
+        assert!(
+            text.contains("a header that the subscription's settings add"),
+            "{text}"
+        );
+    }
+    // The header proves nothing of the body.
+    let forged = signed_with("other", NOW, EVENT.as_bytes())
+        .insert_header((header::AUTHORIZATION, "Basic dXNlcjpuZXc="));
+    assert_eq!(send_to(with_authorization(), forged).await.0, 401);
+}
+
+#[actix_web::test]
+async fn a_header_of_ones_own_is_asked_for_by_its_name() {
+    let required: RequiredOwnHeader = "X-Region-Key: s3cret".parse().unwrap();
+    let verifier = verifier().required_header(Some(required.0));
+    let right = signed(EVENT.as_bytes()).insert_header(("x-region-key", "s3cret"));
+    assert_eq!(send_to(verifier.clone(), right).await.0, 200);
+    let other_name = signed(EVENT.as_bytes()).insert_header(("x-regions-key", "s3cret"));
+    assert_eq!(send_to(verifier.clone(), other_name).await.0, 401);
+    let wrong = signed(EVENT.as_bytes()).insert_header(("x-region-key", "S3cret"));
+    assert_eq!(send_to(verifier, wrong).await.0, 401);
+}
+
+#[actix_web::test]
+async fn a_header_that_nobody_asked_for_is_ignored() {
+    for value in ["Basic dXNlcjpuZXc=", "nonsense"] {
+        let request = signed(EVENT.as_bytes())
+            .append_header((header::AUTHORIZATION, value))
+            .append_header((header::AUTHORIZATION, value));
+        assert_eq!(send(request).await.0, 200);
+    }
+}
+
+#[actix_web::test]
+async fn the_content_type_says_nothing() {
+    for content_type in [
+        "application/json; charset=utf-8",
+        "application/json; charset-utf-8",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "image/png",
+        "",
+    ] {
+        let request = signed(EVENT.as_bytes()).insert_header((header::CONTENT_TYPE, content_type));
+        assert_eq!(send(request).await.0, 200, "{content_type}");
+    }
+}
+
+#[actix_web::test]
+async fn every_coding_but_identity_is_refused_and_identity_is_none() {
+    for coding in ["gzip", "br", "deflate", "zstd", "x-unknown", "identity, gzip", ""] {
+        let request = signed(EVENT.as_bytes()).insert_header((header::CONTENT_ENCODING, coding));
+        let (status, problem) = send(request).await;
+        assert_eq!(status, 415, "{coding}");
+        assert_eq!(problem["type"], "urn:domicile:problem:unsupported_media_type");
+    }
+    let request = signed(EVENT.as_bytes()).insert_header((header::CONTENT_ENCODING, "Identity"));
+    assert_eq!(send(request).await.0, 200);
+    let request = signed(EVENT.as_bytes())
+        .append_header((header::CONTENT_ENCODING, "identity"))
+        .append_header((header::CONTENT_ENCODING, "gzip"));
+    assert_eq!(send(request).await.0, 415);
+}
+
+/// Every byte of timestamp, signature and body, every bit of it, one at a time.
+#[actix_web::test]
+async fn no_bit_of_a_signed_request_can_be_flipped() {
+    let verifier = verifier();
+    let body = br#"{"event":"meeting.ended"}"#.to_vec();
+    let timestamp = NOW.to_string().into_bytes();
+    let signature = sign(&Secret::from("new"), NOW, &body).into_bytes();
+    let check = async |timestamp: &[u8], signature: &[u8], body: &[u8]| {
+        let value = |bytes: &[u8]| header::HeaderValue::from_bytes(bytes).ok();
+        // What cannot be a header's value does not get this far.
+        let (timestamp, signature) = (value(timestamp)?, value(signature)?);
+        let (request, mut payload) = TestRequest::post()
+            .app_data(web::Data::new(verifier.clone()))
+            .insert_header((TIMESTAMP_HEADER, timestamp))
+            .insert_header((SIGNATURE_HEADER, signature))
+            .set_payload(body.to_vec())
+            .to_http_parts();
+        Some(ZoomRequest::from_request(&request, &mut payload).await)
+    };
+    let flips = |bytes: &[u8]| -> Vec<Vec<u8>> {
+        let bytes = bytes.to_vec();
+        let places = (0..bytes.len()).flat_map(|at| (0..8).map(move |bit| (at, bit)));
+        places
+            .map(|(at, bit)| {
+                let mut flipped = bytes.clone();
+                flipped[at] ^= 1 << bit;
+                flipped
+            })
+            .collect()
+    };
+    let mut refused = 0;
+    let mut refuse = |outcome: Option<Result<ZoomRequest, ProblemError>>, what: &[u8]| {
+        let Some(outcome) = outcome else { return };
+        let problem = outcome
+            .err()
+            .unwrap_or_else(|| panic!("{what:?} passed"))
+            .problem();
+        assert!(
+            matches!(problem, Problem::Unauthenticated | Problem::MalformedRequest),
+            "{what:?}: {problem:?}"
+        );
+        refused += 1;
+    };
+    for flipped in flips(&body) {
+        refuse(check(&timestamp, &signature, &flipped).await, &flipped);
+    }
+    for flipped in flips(&timestamp) {
+        refuse(check(&flipped, &signature, &body).await, &flipped);
+    }
+    for flipped in flips(&signature) {
+        refuse(check(&timestamp, &flipped, &body).await, &flipped);
+    }
+    assert!(refused > 8 * body.len() + 7 * signature.len(), "{refused}");
+    let honest = check(&timestamp, &signature, &body).await;
+    assert!(matches!(honest, Some(Ok(ZoomRequest::Event(_)))));
+}
+
+#[actix_web::test]
+async fn duplicated_headers_are_refused_in_every_combination_and_order() {
+    let good = (NOW.to_string(), sign(&Secret::from("new"), NOW, EVENT.as_bytes()));
+    let other = (
+        (NOW - 1).to_string(),
+        sign(&Secret::from("new"), NOW - 1, EVENT.as_bytes()),
+    );
+    let empty = (String::new(), String::new());
+    for (first, second) in [
+        (&good, &good),
+        (&good, &other),
+        (&other, &good),
+        (&good, &empty),
+        (&empty, &good),
+    ] {
+        for doubled in [(true, false), (false, true), (true, true)] {
+            for signature_first in [true, false] {
+                let timestamps = [&first.0, &second.0].into_iter().take(1 + usize::from(doubled.0));
+                let signatures = [&first.1, &second.1].into_iter().take(1 + usize::from(doubled.1));
+                let timestamps: Vec<_> = timestamps.map(|value| (TIMESTAMP_HEADER, value)).collect();
+                let signatures: Vec<_> = signatures.map(|value| (SIGNATURE_HEADER, value)).collect();
+                let fields = if signature_first {
+                    [signatures, timestamps].concat()
+                } else {
+                    [timestamps, signatures].concat()
+                };
+                for body in [EVENT, CHALLENGE] {
+                    let request = fields.iter().fold(unsigned(body), |request, (name, value)| {
+                        request.append_header((*name, value.as_str()))
+                    });
+                    let (status, problem) = send(request).await;
+                    assert_eq!(status, 400, "{fields:?}");
+                    let detail = problem["detail"].as_str().unwrap();
+                    assert!(
+                        detail.ends_with("more than once") || detail.ends_with("malformed"),
+                        "{detail}"
+                    );
+                }
+            }
+        }
+    }
+    assert_eq!(send(signed(EVENT.as_bytes())).await.0, 200);
+}
+
+/// The answer to a challenge is an HMAC under the same secret; whatever it was asked for, it opens nothing.
+#[actix_web::test]
+async fn the_answer_to_a_challenge_signs_no_event() {
+    for token in [
+        "qgg8vlvZRS6UYooatFL8Aw",
+        "v0",
+        "v0.1795000000",
+        "1795000000",
+        "v0=1795000000=",
+    ] {
+        let body = json!({"event": "endpoint.url_validation", "payload": {"plainToken": token}}).to_string();
+        let (status, answer) = send(unsigned(&body)).await;
+        assert_eq!(status, 200, "{token}");
+        let signature = format!("v0={}", answer["encryptedToken"].as_str().unwrap());
+        for (timestamp, body) in [
+            (NOW.to_string(), token),
+            (NOW.to_string(), ""),
+            (NOW.to_string(), EVENT),
+            (NOW.to_string(), body.as_str()),
+            (String::new(), token),
+            ("v0".to_owned(), token),
+        ] {
+            let request = unsigned(body)
+                .insert_header((TIMESTAMP_HEADER, timestamp.clone()))
+                .insert_header((SIGNATURE_HEADER, signature.clone()));
+            let (status, _) = send(request).await;
+            assert!(matches!(status, 400 | 401), "{token} {timestamp}: {status}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn what_the_ingress_said_is_told_of_zooms_endpoint_alone() {
+    use domicile_kernel::{Ids, Rng};
+
+    struct Zeros;
+    impl Rng for Zeros {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(0);
+        }
+    }
+    let (log, _guard) = crate::guard::log::Log::start();
+    let guard = crate::guard::Guard::new(
+        crate::guard::Listener::Public,
+        Ids::new(Arc::new(Fixed), Arc::new(Zeros)),
+    );
+    let app = test::init_service(
+        App::new()
+            .service(
+                web::resource("/zoom/events")
+                    .app_data(web::Data::new(verifier()))
+                    .to(async |_: ZoomRequest| "in"),
+            )
+            .service(web::resource("/page").to(async || "page"))
+            .wrap(guard),
+    )
+    .await;
+    let through_ingress = |request: TestRequest, uri: &str| {
+        request
+            .uri(uri)
+            .insert_header(("x-forwarded-for", "6.6.6.6, 170.114.0.1"))
+            .insert_header(("ssl-client-verify", "SUCCESS"))
+            .insert_header(("ssl-client-subject-dn", "CN=*.zoom.us"))
+            .to_request()
+    };
+    for (request, uri, client, told) in [
+        (signed(EVENT.as_bytes()), "/zoom/events", "zoom", true),
+        (unsigned(EVENT), "/zoom/events", "unknown", true),
+        (TestRequest::get(), "/zoom/events", "unknown", true),
+        (TestRequest::get(), "/page", "unknown", false),
+        (TestRequest::get(), "/nowhere", "unknown", false),
+    ] {
+        test::call_service(&app, through_ingress(request, uri)).await;
+        let lines = log.lines();
+        let fields = &lines.last().unwrap()["fields"];
+        assert_eq!(fields["domicile.client"], client, "{uri}");
+        for (name, value) in [
+            ("client.address", "170.114.0.1"),
+            ("domicile.client_certificate", "verified"),
+            ("tls.client.subject", "CN=*.zoom.us"),
+        ] {
+            let expected = if told { value.into() } else { Value::Null };
+            assert_eq!(fields[name], expected, "{uri} {name}");
+        }
+    }
+    assert!(!log.text().contains("6.6.6.6"));
 }
 
 proptest! {
