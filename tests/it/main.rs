@@ -16,6 +16,7 @@ mod crash;
 mod forgery;
 mod grants;
 mod home;
+mod intake;
 mod keys;
 mod linking;
 mod main_path;

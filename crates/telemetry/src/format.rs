@@ -1,16 +1,19 @@
 //! Log lines as JSON, one object a line.
+//!
+//! Every request writes one, so nothing here builds a value first: members go straight into the line.
 
 use std::error::Error;
-use std::fmt;
+use std::fmt::{self, Write};
 
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
-use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
+use tracing::span::Record;
 use tracing::{Event, Subscriber};
-use tracing_subscriber::fmt::format::{JsonFields, Writer};
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
 /// The members that every line has or may have; fields of these names are written with a trailing `_`.
@@ -24,55 +27,69 @@ const RESERVED: [&str; 7] = [
     "span",
 ];
 
+/// The fields of a span, each as a comma and a JSON member; one that is recorded later is added at the end.
+pub(crate) struct JsonMembers;
+
+impl<'w> FormatFields<'w> for JsonMembers {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> fmt::Result {
+        let mut members = Members::new(writer, &["name"]);
+        fields.record(&mut members);
+        members.result
+    }
+
+    fn add_fields(&self, current: &'w mut FormattedFields<Self>, fields: &Record<'_>) -> fmt::Result {
+        self.format_fields(current.as_writer(), fields)
+    }
+}
+
 /// Writes `timestamp`, `level`, `target`, `message`, then `trace_id` and `span_id` inside a trace, then the event's
 /// fields, then the innermost `span` with its name and fields. Control characters are escaped, so that no value can
 /// begin a line of its own.
 pub(crate) struct JsonLines;
 
-impl<S> FormatEvent<S, JsonFields> for JsonLines
+impl<S> FormatEvent<S, JsonMembers> for JsonLines
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn format_event(
         &self,
-        context: &FmtContext<'_, S, JsonFields>,
+        context: &FmtContext<'_, S, JsonMembers>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let mut fields = Fields::default();
+        let mut others = String::with_capacity(512);
+        let mut fields = Members::new(&mut others, &RESERVED);
         event.record(&mut fields);
+        let Members {
+            message,
+            log_target,
+            result,
+            ..
+        } = fields;
+        result?;
         let metadata = event.metadata();
-        let target = fields.log_target.as_deref().unwrap_or(metadata.target());
 
         writer.write_str("{\"timestamp\":\"")?;
         SystemTime.format_time(&mut writer)?;
-        write!(writer, "\",\"level\":\"{}\"", metadata.level())?;
-        member(&mut writer, "target", &target.into())?;
-        member(&mut writer, "message", &fields.message.into())?;
+        write!(writer, "\",\"level\":\"{}\",\"target\":\"", metadata.level())?;
+        escape(&mut writer, log_target.as_deref().unwrap_or(metadata.target()))?;
+        writer.write_str("\",\"message\":\"")?;
+        escape(&mut writer, &message)?;
+        writer.write_char('"')?;
         let otel = Context::current();
-        let trace = otel.span().span_context().clone();
+        let span = otel.span();
+        let trace = span.span_context();
         if trace.is_valid() {
-            write!(
-                writer,
-                ",\"trace_id\":\"{}\",\"span_id\":\"{}\"",
-                trace.trace_id(),
-                trace.span_id()
-            )?;
+            let (trace_id, span_id) = (trace.trace_id(), trace.span_id());
+            write!(writer, ",\"trace_id\":\"{trace_id}\",\"span_id\":\"{span_id}\"")?;
         }
-        for (name, value) in &fields.others {
-            member(&mut writer, name, value)?;
-        }
+        writer.write_str(&others)?;
         if let Some(span) = context.lookup_current() {
-            writer.write_str(",\"span\":{\"name\":")?;
-            write!(writer, "{}", Value::from(span.name()))?;
-            let extensions = span.extensions();
-            // `JsonFields` has written an object already.
-            if let Some(inner) = extensions
-                .get::<FormattedFields<JsonFields>>()
-                .and_then(|fields| fields.fields.strip_prefix('{')?.strip_suffix('}'))
-                .filter(|inner| !inner.is_empty())
-            {
-                write!(writer, ",{inner}")?;
+            writer.write_str(",\"span\":{\"name\":\"")?;
+            escape(&mut writer, span.name())?;
+            writer.write_char('"')?;
+            if let Some(members) = span.extensions().get::<FormattedFields<JsonMembers>>() {
+                writer.write_str(&members.fields)?;
             }
             writer.write_char('}')?;
         }
@@ -80,55 +97,92 @@ where
     }
 }
 
-fn member(writer: &mut Writer<'_>, name: &str, value: &Value) -> fmt::Result {
-    write!(writer, ",{}:{value}", Value::from(name))
-}
-
-/// The fields of one event.
-#[derive(Default)]
-struct Fields {
+/// Writes fields as members, but for the message of an event.
+struct Members<'a, W> {
+    writer: W,
+    reserved: &'a [&'a str],
     message: String,
     /// The target of a record that came from the `log` crate.
     log_target: Option<String>,
-    others: Map<String, Value>,
+    result: fmt::Result,
 }
 
-impl Fields {
-    fn add(&mut self, field: &Field, value: Value) {
-        match (field.name(), value) {
-            ("message", Value::String(text)) => self.message = text,
-            ("message", other) => self.message = other.to_string(),
-            ("log.target", Value::String(text)) => self.log_target = Some(text),
-            (name, _) if name.starts_with("log.") => {}
-            (name, value) if RESERVED.contains(&name) => {
-                self.others.insert(format!("{name}_"), value);
+impl<'a, W: Write> Members<'a, W> {
+    fn new(writer: W, reserved: &'a [&'a str]) -> Self {
+        Self {
+            writer,
+            reserved,
+            message: String::new(),
+            log_target: None,
+            result: Ok(()),
+        }
+    }
+
+    /// Writes a member whose value `write` writes.
+    fn member(&mut self, field: &Field, write: impl FnOnce(&mut W) -> fmt::Result) {
+        let name = field.name();
+        if name.starts_with("log.") || self.result.is_err() {
+            return;
+        }
+        let reserved = self.reserved.contains(&name);
+        let member = || {
+            self.writer.write_str(",\"")?;
+            escape(&mut self.writer, name)?;
+            self.writer.write_str(if reserved { "_\":" } else { "\":" })?;
+            write(&mut self.writer)
+        };
+        self.result = member();
+    }
+
+    /// Writes a member that is a text.
+    fn text(&mut self, field: &Field, text: fmt::Arguments<'_>) {
+        match field.name() {
+            "message" if self.reserved.contains(&"message") => {
+                // Nothing that can be written fails to be written into a text.
+                let _ = self.message.write_fmt(text);
             }
-            (name, value) => {
-                self.others.insert(name.to_owned(), value);
-            }
+            "log.target" => self.log_target = Some(text.to_string()),
+            _ => self.member(field, |writer| {
+                writer.write_char('"')?;
+                Escaping(writer).write_fmt(text)?;
+                writer.write_char('"')
+            }),
+        }
+    }
+
+    fn plain(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        if field.name() == "message" && self.reserved.contains(&"message") {
+            self.text(field, value);
+        } else {
+            self.member(field, |writer| writer.write_fmt(value));
         }
     }
 }
 
-impl Visit for Fields {
+impl<W: Write> Visit for Members<'_, W> {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.add(field, value.into());
+        // JSON has no other numbers.
+        if value.is_finite() {
+            self.plain(field, format_args!("{value:?}"));
+        } else {
+            self.plain(field, format_args!("null"));
+        }
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.add(field, value.into());
+        self.plain(field, format_args!("{value}"));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.add(field, value.into());
+        self.plain(field, format_args!("{value}"));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.add(field, value.into());
+        self.plain(field, format_args!("{value}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.add(field, value.into());
+        self.text(field, format_args!("{value}"));
     }
 
     /// An error with its causes; Display never repeats its source, so the chain is written here.
@@ -140,10 +194,59 @@ impl Visit for Fields {
             text.push_str(&cause.to_string());
             source = cause.source();
         }
-        self.add(field, text.into());
+        self.text(field, format_args!("{text}"));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.add(field, format!("{value:?}").into());
+        self.text(field, format_args!("{value:?}"));
+    }
+}
+
+/// Escapes what is written through it.
+struct Escaping<'a, W>(&'a mut W);
+
+impl<W: Write> Write for Escaping<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        escape(self.0, text)
+    }
+}
+
+/// Writes the text as the inside of a JSON string (RFC 8259 section 7).
+fn escape(writer: &mut impl Write, text: &str) -> fmt::Result {
+    let mut plain_from = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        // All of these are one byte long, so the text is only cut between characters.
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' && byte != 0x7f {
+            continue;
+        }
+        writer.write_str(text.get(plain_from..at).unwrap_or_default())?;
+        match byte {
+            b'"' => writer.write_str("\\\"")?,
+            b'\\' => writer.write_str("\\\\")?,
+            b'\n' => writer.write_str("\\n")?,
+            b'\r' => writer.write_str("\\r")?,
+            b'\t' => writer.write_str("\\t")?,
+            _ => write!(writer, "\\u{byte:04x}")?,
+        }
+        plain_from = at + 1;
+    }
+    writer.write_str(text.get(plain_from..).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_text_comes_back_from_its_json(text in any::<String>()) {
+            let mut json = String::from("\"");
+            escape(&mut json, &text).unwrap();
+            json.push('"');
+            prop_assert!(!json.chars().any(char::is_control) || text.chars().any(|c| c.is_control() && !c.is_ascii()));
+            prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+        }
     }
 }

@@ -26,7 +26,7 @@ use tracing_subscriber::{EnvFilter, Layer, Registry as Spans};
 use url::Url;
 
 use crate::error::TelemetryError;
-use crate::format::JsonLines;
+use crate::format::{JsonLines, JsonMembers};
 use crate::otlp::{OnRuntime, signal};
 use crate::panics;
 
@@ -200,7 +200,7 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     tracing_subscriber::fmt::layer()
-        .fmt_fields(tracing_subscriber::fmt::format::JsonFields::new())
+        .fmt_fields(JsonMembers)
         .event_format(JsonLines)
         .with_writer(writer)
 }

@@ -31,7 +31,8 @@ const PREFILL: &str = "
     SELECT
         (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0')
             || '7' || substr(hash, 1, 3) || 'a' || substr(hash, 4, 15))::uuid,
-        'events', sha256(i::text::bytea), 'dispatched', 'recording.completed',
+        'events', decode(lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0'), 'hex')
+            || substring(sha256(i::text::bytea) FROM 1 FOR 26), 'dispatched', 'recording.completed',
         'prefill-' || i % 1000, 'user-' || i % 100000, 'prefill-' || i,
         at, at, '\\x00'::bytea, 2500, 0, at, at
     FROM (

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use domicile_zoom::event::Envelope;
 use sha2::{Digest, Sha256};
 
 use super::check::Claim;
@@ -160,7 +161,14 @@ impl Ledger {
 
 /// `inbox.digest` of a body that came to `/zoom/events`.
 fn digest(body: &[u8]) -> [u8; 32] {
-    Sha256::digest(body).into()
+    let time = Envelope::parse(body).ok().and_then(|event| event.event_ts);
+    let millis = time.map_or(0, |time| time.timestamp_millis()).to_be_bytes();
+    let hash = Sha256::digest(body);
+    let mut digest = [0; 32];
+    for (to, from) in digest.iter_mut().zip(millis[2..].iter().chain(&hash[..])) {
+        *to = *from;
+    }
+    digest
 }
 
 impl Sink for Ledger {

@@ -23,8 +23,9 @@ pub(super) struct Line {
     pub(super) span: Span,
     request_id: RequestId,
     method: &'static str,
-    route: String,
-    scheme: &'static str,
+    route: Arc<str>,
+    /// What every measurement of the request has; with room for what is known in the end.
+    attributes: Vec<KeyValue>,
     started: Instant,
     told: bool,
 }
@@ -32,7 +33,9 @@ pub(super) struct Line {
 impl Line {
     pub(super) fn begin(settings: &Arc<Settings>, request: &ServiceRequest, request_id: RequestId) -> Self {
         let method = known_method(request.method());
-        let route = request.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
+        let route: Arc<str> = request
+            .match_pattern()
+            .map_or_else(|| Arc::from("unmatched"), Arc::from);
         let https = settings.host.as_ref().is_some_and(super::HostName::is_https);
         let scheme = if https { "https" } else { "http" };
         let listener = settings.listener.as_str();
@@ -42,8 +45,8 @@ impl Line {
             otel.kind = "server",
             otel.status_code = Empty,
             http.request.method = method,
-            http.route = route,
-            url.path = route,
+            http.route = &*route,
+            url.path = &*route,
             url.scheme = scheme,
             http.response.status_code = Empty,
             error.type = Empty,
@@ -60,18 +63,23 @@ impl Line {
         {
             domicile_telemetry::set_parent(&span, parent);
         }
-        let line = Self {
+        let mut attributes = Vec::with_capacity(6);
+        attributes.extend([
+            KeyValue::new("http.request.method", method),
+            KeyValue::new("url.scheme", scheme),
+            KeyValue::new("domicile.listener", listener),
+        ]);
+        settings.metrics.began(&attributes);
+        Self {
             settings: settings.clone(),
             span,
             request_id,
             method,
             route,
-            scheme,
+            attributes,
             started: Instant::now(),
             told: false,
-        };
-        line.settings.metrics.began(&line.attributes());
-        line
+        }
     }
 
     pub(super) fn answered(mut self, status: u16, client: &ClientKind) {
@@ -106,20 +114,12 @@ impl Line {
         });
     }
 
-    fn attributes(&self) -> Vec<KeyValue> {
-        vec![
-            KeyValue::new("http.request.method", self.method),
-            KeyValue::new("url.scheme", self.scheme),
-            KeyValue::new("domicile.listener", self.settings.listener.as_str()),
-        ]
-    }
-
     fn tell(&mut self, status: u16, client: &ClientKind) {
         self.told = true;
         let taken = self.started.elapsed();
-        self.settings.metrics.ended(&self.attributes());
-        let mut attributes = self.attributes();
-        attributes.push(KeyValue::new("http.route", self.route.clone()));
+        let mut attributes = std::mem::take(&mut self.attributes);
+        self.settings.metrics.ended(&attributes);
+        attributes.push(KeyValue::new("http.route", Arc::clone(&self.route)));
         attributes.push(KeyValue::new("http.response.status_code", i64::from(status)));
         let span = &self.span;
         span.record("http.response.status_code", status);
@@ -144,8 +144,8 @@ impl Line {
                 tracing::event!(
                     $level,
                     http.request.method = self.method,
-                    http.route = self.route,
-                    url.path = self.route,
+                    http.route = &*self.route,
+                    url.path = &*self.route,
                     http.response.status_code = status,
                     duration_ms,
                     domicile.listener = self.settings.listener.as_str(),
