@@ -73,7 +73,7 @@ pub struct Request {
     bytes: Vec<u8>,
     timestamp: Range<usize>,
     signature: Range<usize>,
-    request_id: Range<usize>,
+    id: Range<usize>,
     body_at: usize,
 }
 
@@ -105,7 +105,7 @@ impl Request {
         bytes.extend_from_slice(head.as_bytes());
         let timestamp = header(&mut bytes, TIMESTAMP_HEADER, TIMESTAMP_LENGTH);
         let signature = header(&mut bytes, SIGNATURE_HEADER, SIGNATURE_LENGTH);
-        let request_id = header(&mut bytes, REQUEST_ID_HEADER, REQUEST_ID_LENGTH);
+        let id = header(&mut bytes, REQUEST_ID_HEADER, REQUEST_ID_LENGTH);
         bytes.extend_from_slice(b"\r\n");
         let body_at = bytes.len();
         bytes.extend_from_slice(source.blank());
@@ -115,7 +115,7 @@ impl Request {
             bytes,
             timestamp,
             signature,
-            request_id,
+            id,
             body_at,
         }
     }
@@ -125,7 +125,7 @@ impl Request {
         self.source
             .write(&mut self.bytes[self.body_at..], number, event_millis);
         self.source
-            .write_request_id(&mut self.bytes[self.request_id.clone()], number);
+            .write_request_id(&mut self.bytes[self.id.clone()], number);
         self.sign(wall::unix_seconds());
     }
 

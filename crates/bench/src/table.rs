@@ -1,5 +1,7 @@
 //! Tables for the terminal, and medians.
 
+use std::fmt::Write as _;
+
 /// A table whose columns are as wide as they need to be. The first column is text, the others are numbers.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
@@ -31,17 +33,17 @@ impl Table {
         for (number, row) in self.rows.iter().enumerate() {
             for (column, width) in widths.iter().enumerate() {
                 let cell = row.get(column).map_or("", String::as_str);
-                text.push_str(&if column == 0 {
-                    format!("| {cell:<width$} ")
+                let _ = if column == 0 {
+                    write!(text, "| {cell:<width$} ")
                 } else {
-                    format!("| {cell:>width$} ")
-                });
+                    write!(text, "| {cell:>width$} ")
+                };
             }
             text.push_str("|\n");
             if number == 0 {
                 for (column, width) in widths.iter().enumerate() {
                     let line = "-".repeat(width.saturating_sub(usize::from(column > 0)));
-                    text.push_str(&format!("| {line}{} ", if column > 0 { ":" } else { "" }));
+                    let _ = write!(text, "| {line}{} ", if column > 0 { ":" } else { "" });
                 }
                 text.push_str("|\n");
             }

@@ -83,7 +83,9 @@ mod tests {
 
     fn of(values: &[f64]) -> Class {
         let mut class = Class::default();
-        values.iter().for_each(|value| class.add(*value));
+        for value in values {
+            class.add(*value);
+        }
         class
     }
 

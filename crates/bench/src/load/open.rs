@@ -134,10 +134,10 @@ impl OpenLoop {
         let (pace, paced) = unbounded_channel();
         let (schedule, start) = (self.schedule, Instant::now());
         sink.begin(start);
-        let pacer = thread::spawn(move || keep_pace(schedule, start, &pace));
+        let clockwork = thread::spawn(move || keep_pace(schedule, start, &pace));
         let local = LocalSet::new();
         let kept = local.block_on(&runtime, Pump::new(self, start).run(paced, sink));
-        pacer
+        clockwork
             .join()
             .map_err(|_| Failure::new("the pacer of the load generator panicked"))?;
         Ok(kept)
