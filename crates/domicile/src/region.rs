@@ -14,6 +14,7 @@ use domicile_objects::{AwsSigner, ObjectStorage, ObjectsError};
 use domicile_recordings::{Library, RecordingsEraser};
 use domicile_store::{Db, SchemaError, StoreError, check_schema};
 use domicile_vault::{AwsKms, CheckError, InvalidVaultKeys, KMS_TIMEOUTS, RegionKeys, Vault};
+use domicile_web::extract::{BodyBudget, ZoomEndpointVerifier};
 use domicile_zoom::api::ZoomApi;
 use domicile_zoom::oauth::{InvalidOAuthUrl, ZoomOAuth};
 use thiserror::Error;
@@ -72,6 +73,8 @@ pub struct Region {
     pub vault: Vault,
     /// Takes in what Zoom sends.
     pub intake: Intake,
+    /// What the bodies of Zoom's requests may hold together, in all workers and on both endpoints.
+    pub zoom_bodies: BodyBudget,
     /// Links and their grants.
     pub linking: Linking,
     /// Recordings and their files, to be read.
@@ -168,6 +171,7 @@ impl Region {
             db,
             vault,
             intake,
+            zoom_bodies: BodyBudget::new(ZoomEndpointVerifier::DEFAULT_BUDGET_BYTES),
             linking,
             library,
             fetching,
@@ -206,13 +210,20 @@ impl Region {
         ]
     }
 
+    /// The Marketplace apps whose events these endpoints are for.
+    fn client_ids(&self) -> Vec<String> {
+        let bot = self.settings.bot.as_ref().map(|bot| bot.client_id.clone());
+        let zoom = self.settings.zoom.client_id.clone();
+        bot.into_iter().chain([zoom]).collect()
+    }
+
     /// The inbox's dispatcher with every handler of events: the one list.
     pub fn dispatcher(&self) -> Dispatcher {
         Dispatcher::builder(self.db.clone(), self.ids.clone(), Arc::new(LinksRouter))
             .handler(Arc::new(RecordingEvents {
                 ids: self.ids.clone(),
             }))
-            .client_ids(vec![self.settings.zoom.client_id.clone()])
+            .client_ids(self.client_ids())
             .build()
     }
 }

@@ -93,6 +93,7 @@ fn verifier(
         .window(receiving.window)
         .body_limit(receiving.body_limit_bytes)
         .body_time(receiving.body_timeout)
+        .budget(region.zoom_bodies.clone())
 }
 
 /// The app's backend, by API key: `/v1/...`; and without one what describes it: `/v1/openapi.json`.

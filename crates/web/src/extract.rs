@@ -2,12 +2,14 @@
 
 mod app_key;
 mod body;
+mod budget;
 mod config;
 mod json;
 mod zoom;
 
 pub use app_key::{AppKey, AppKeys, InvalidAppKeys};
 pub use body::RawBody;
+pub use budget::BodyBudget;
 pub use config::configure;
 pub use json::{JsonLimits, ProblemJson};
 pub use zoom::{VerifiedZoomRequest, ZoomEndpointVerifier, ZoomRequest};

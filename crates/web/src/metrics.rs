@@ -19,6 +19,7 @@ pub(crate) enum Refusal {
     TooLarge,
     Encoded,
     BodyLost,
+    NoRoom,
     RequiredHeader,
 }
 
@@ -35,6 +36,7 @@ impl Refusal {
             Self::TooLarge => "too_large",
             Self::Encoded => "encoded",
             Self::BodyLost => "body_lost",
+            Self::NoRoom => "no_room",
             Self::RequiredHeader => "required_header",
         }
     }

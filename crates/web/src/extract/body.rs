@@ -10,6 +10,7 @@ use actix_web::{FromRequest, HttpRequest};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
+use super::budget::Held;
 use crate::problem::{Problem, ProblemError};
 
 const RAW_BODY_TIME: Duration = Duration::from_secs(15);
@@ -23,6 +24,8 @@ pub(super) enum BodyError {
     /// A coding that would have to be undone: what is signed and limited is the body as sent.
     Encoded,
     Broken,
+    /// All bodies together are as large as they may be.
+    NoRoom,
 }
 
 impl BodyError {
@@ -34,6 +37,7 @@ impl BodyError {
             Self::Encoded => {
                 Problem::UnsupportedMediaType.into_error("The body must come without a Content-Encoding.")
             }
+            Self::NoRoom => Problem::Unavailable.into_error("Too many bodies are being read."),
             Self::Broken => Problem::MalformedRequest.into_error("The body broke off."),
         }
     }
@@ -51,10 +55,16 @@ impl<const MAX_BYTES: usize> FromRequest for RawBody<MAX_BYTES> {
         let request = request.clone();
         let payload = payload.take();
         Box::pin(async move {
-            read(&request, payload, MAX_BYTES, RAW_BODY_TIME)
-                .await
-                .map(Self)
-                .map_err(|error| error.into_problem(MAX_BYTES))
+            read(
+                &request,
+                payload,
+                MAX_BYTES,
+                RAW_BODY_TIME,
+                &mut Held::unbounded(),
+            )
+            .await
+            .map(Self)
+            .map_err(|error| error.into_problem(MAX_BYTES))
         })
     }
 }
@@ -65,6 +75,7 @@ pub(super) async fn read(
     mut payload: Payload,
     max_bytes: usize,
     time: Duration,
+    held: &mut Held,
 ) -> Result<Bytes, BodyError> {
     let mut codings = request.headers().get_all(header::CONTENT_ENCODING);
     if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
@@ -83,6 +94,9 @@ pub(super) async fn read(
             let piece = piece.map_err(|_| BodyError::Broken)?;
             if body.len() + piece.len() > max_bytes {
                 return Err(BodyError::TooLarge);
+            }
+            if !held.grow(piece.len()) {
+                return Err(BodyError::NoRoom);
             }
             body.extend_from_slice(&piece);
         }

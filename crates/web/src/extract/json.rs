@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use super::body;
+use super::budget::Held;
 use crate::problem::{Problem, ProblemError};
 
 /// A JSON body. Its problems name the member at fault and what is wrong with it, never its value; let the type
@@ -48,9 +49,15 @@ impl<T: DeserializeOwned + 'static> FromRequest for ProblemJson<T> {
             let limits = request
                 .app_data::<web::Data<JsonLimits>>()
                 .map_or_else(JsonLimits::default, |limits| ***limits);
-            let bytes = body::read(&request, payload, limits.max_bytes, limits.time)
-                .await
-                .map_err(|error| error.into_problem(limits.max_bytes))?;
+            let bytes = body::read(
+                &request,
+                payload,
+                limits.max_bytes,
+                limits.time,
+                &mut Held::unbounded(),
+            )
+            .await
+            .map_err(|error| error.into_problem(limits.max_bytes))?;
             parse(&bytes).map(Self)
         })
     }

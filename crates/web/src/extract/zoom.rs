@@ -17,6 +17,7 @@ use domicile_zoom::signature::{
 };
 
 use super::body::{self, BodyError};
+use super::budget::{BodyBudget, Held};
 use crate::context::RequestId;
 use crate::guard::{ClientKind, Origin};
 use crate::metrics::{Metrics, Refusal};
@@ -31,6 +32,7 @@ pub struct ZoomEndpointVerifier {
     window: Window,
     body_limit: usize,
     body_time: Duration,
+    budget: BodyBudget,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
 }
@@ -41,6 +43,8 @@ pub struct ZoomEndpointVerifier {
 pub struct VerifiedZoomRequest {
     /// The bytes that were signed.
     pub body: Bytes,
+    // Its share of the budget, until it is answered.
+    _held: Held,
     /// The endpoint's name, as the verifier has it.
     pub endpoint: &'static str,
     /// Which secret matched, and how old the signature is.
@@ -71,6 +75,9 @@ impl ZoomEndpointVerifier {
     /// How long a body may take unless set otherwise: Zoom itself gives up after three seconds.
     pub const DEFAULT_BODY_TIME: Duration = Duration::from_secs(3);
 
+    /// What all bodies of an endpoint may hold together unless set otherwise, so that slow senders cannot fill the memory.
+    pub const DEFAULT_BUDGET_BYTES: usize = 256 * 1024 * 1024;
+
     /// A verifier with the default window and limits. The name goes into metrics and rows: `events`, `bot`.
     pub fn new(endpoint: &'static str, secrets: WebhookSecrets, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -80,6 +87,7 @@ impl ZoomEndpointVerifier {
             window: Window::default(),
             body_limit: Self::DEFAULT_BODY_LIMIT_BYTES,
             body_time: Self::DEFAULT_BODY_TIME,
+            budget: BodyBudget::new(Self::DEFAULT_BUDGET_BYTES),
             clock,
             metrics: Metrics::global(),
         }
@@ -114,12 +122,24 @@ impl ZoomEndpointVerifier {
         self
     }
 
+    /// The same with another bound on all bodies that are held at one time; beyond it the answer is 503.
+    #[must_use]
+    pub fn budget(mut self, budget: BodyBudget) -> Self {
+        self.budget = budget;
+        self
+    }
+
     /// The endpoint's name.
     pub fn endpoint(&self) -> &'static str {
         self.endpoint
     }
 
-    async fn read(&self, request: &HttpRequest, payload: Payload) -> Result<Bytes, ProblemError> {
+    async fn read(
+        &self,
+        request: &HttpRequest,
+        payload: Payload,
+        held: &mut Held,
+    ) -> Result<Bytes, ProblemError> {
         if request.method() != Method::POST {
             return Err(ProblemError::new(Problem::MethodNotAllowed)
                 .header(header::ALLOW, header::HeaderValue::from_static("POST")));
@@ -130,13 +150,17 @@ impl ZoomEndpointVerifier {
                 .check(values(request, required.name()))
                 .map_err(|error| self.refuse(Refusal::RequiredHeader, Problem::Unauthenticated, error))?;
         }
-        body::read(request, payload, self.body_limit, self.body_time)
+        body::read(request, payload, self.body_limit, self.body_time, held)
             .await
             .map_err(|error| match error {
                 // Zoom's connection failed, not Zoom's request: only a 5xx makes it try again.
                 BodyError::TooSlow | BodyError::Broken => {
                     self.metrics.refused(self.endpoint, Refusal::BodyLost);
                     Problem::Unavailable.into_error("The body did not arrive whole in time.")
+                }
+                BodyError::NoRoom => {
+                    self.metrics.refused(self.endpoint, Refusal::NoRoom);
+                    BodyError::NoRoom.into_problem(self.body_limit)
                 }
                 BodyError::TooLarge => {
                     self.metrics.refused(self.endpoint, Refusal::TooLarge);
@@ -153,7 +177,7 @@ impl ZoomEndpointVerifier {
         &self,
         request: &HttpRequest,
         headers: Result<SignatureHeaders, HeaderError>,
-        body: Bytes,
+        (body, held): (Bytes, Held),
     ) -> Result<VerifiedZoomRequest, ProblemError> {
         let headers = headers.map_err(|error| self.refuse_headers(error))?;
         let received_at = self.clock.now();
@@ -166,6 +190,7 @@ impl ZoomEndpointVerifier {
         Ok(VerifiedZoomRequest {
             envelope: Envelope::parse(&body),
             body,
+            _held: held,
             endpoint: self.endpoint,
             verified,
             received_at,
@@ -215,7 +240,8 @@ impl ZoomEndpointVerifier {
     }
 
     async fn request(&self, request: &HttpRequest, payload: Payload) -> Result<ZoomRequest, ProblemError> {
-        let body = self.read(request, payload).await?;
+        let mut held = self.budget.begin();
+        let body = self.read(request, payload, &mut held).await?;
         // Sources disagree on whether Zoom signs its challenge, so one without any sign of a signature is answered too.
         // A body that is no challenge, or that has half of a signature, is not.
         if SignatureHeaders::absent(|name| values(request, name)) {
@@ -224,7 +250,7 @@ impl ZoomEndpointVerifier {
                 .unwrap_or_else(|| Err(self.refuse_headers(HeaderError::Missing(SIGNATURE_HEADER))));
         }
         let headers = SignatureHeaders::from_headers(|name| values(request, name));
-        let event = self.verify(request, headers, body)?;
+        let event = self.verify(request, headers, (body, held))?;
         let challenged =
             matches!(&event.envelope, Ok(envelope) if envelope.kind() == EventKind::UrlValidation);
         if challenged && let Some(answer) = self.answer(&event.body, event.verified.secret_index) {
@@ -268,9 +294,10 @@ impl FromRequest for VerifiedZoomRequest {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let verifier = verifier(&request)?;
-            let body = verifier.read(&request, payload).await?;
+            let mut held = verifier.budget.begin();
+            let body = verifier.read(&request, payload, &mut held).await?;
             let headers = SignatureHeaders::from_headers(|name| values(&request, name));
-            verifier.verify(&request, headers, body)
+            verifier.verify(&request, headers, (body, held))
         })
     }
 }
