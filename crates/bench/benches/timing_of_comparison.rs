@@ -113,7 +113,7 @@ fn main() {
         "mean ns",
         "mean ns",
         "Welch's t",
-        "|t| > 4.5",
+        "beyond 4.5",
     ]);
 
     for tokens in [&TOKENS[..1], &TOKENS[..]] {

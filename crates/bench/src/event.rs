@@ -313,7 +313,7 @@ mod tests {
         let accounts = |seed| -> HashSet<String> {
             let source = EventSource::new(5, seed);
             (0..200)
-                .map(|number| Envelope::parse(&source.body(number, 1)).unwrap())
+                .map(|number| Envelope::parse(&source.body(number, 1_795_000_000_000)).unwrap())
                 .map(|envelope| envelope.account_id.unwrap().as_str().to_owned())
                 .collect()
         };
