@@ -42,24 +42,28 @@ pub fn ops_guard(region: &Region) -> Guard {
 /// Zoom and browsers: `GET /`, `/install`, `/connect/{session}`, `/oauth/callback`, `POST /zoom/events`, and where the bot
 /// is on `POST /zoom/bot`.
 pub fn public(config: &mut ServiceConfig, region: &Region) {
+    // Each worker writes what it took in itself, without a word to another thread. Zoom's routes come first, because the
+    // router asks one after another.
+    let intake = web::Data::new(region.intake.on_this_thread());
     config
-        .app_data(web::Data::new(region.linking.clone()))
-        .app_data(web::Data::new(start_page::StartPage::of(&region.settings)))
         .configure(extract::configure)
-        .configure(start_page::configure)
-        .configure(domicile_linking::routes::configure_public)
         .service(domicile_intake::routes::endpoint(
             Endpoint::Events,
             web::Data::new(events_verifier(region)),
-            web::Data::new(region.intake.clone()),
+            intake.clone(),
         ));
     if let Some(bot) = &region.settings.bot {
         config.service(domicile_intake::routes::endpoint(
             Endpoint::Bot,
             web::Data::new(bot_verifier(region, bot)),
-            web::Data::new(region.intake.clone()),
+            intake,
         ));
     }
+    config
+        .app_data(web::Data::new(region.linking.clone()))
+        .app_data(web::Data::new(start_page::StartPage::of(&region.settings)))
+        .configure(start_page::configure)
+        .configure(domicile_linking::routes::configure_public);
 }
 
 fn events_verifier(region: &Region) -> ZoomEndpointVerifier {

@@ -47,6 +47,16 @@ impl Intake {
         }
     }
 
+    /// The same inbox with a writer and a connection of its own in the runtime in which this is called. A worker that has a
+    /// thread for itself answers without waking another one.
+    #[must_use]
+    pub fn on_this_thread(&self) -> Self {
+        Self {
+            writer: InboxWriter::start(self.db.settings().clone(), self.settings.writer),
+            ..self.clone()
+        }
+    }
+
     /// What it was made with.
     pub fn settings(&self) -> &IntakeSettings {
         &self.settings

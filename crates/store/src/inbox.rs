@@ -128,7 +128,7 @@ impl InboxLine {
                 client
             }
         };
-        make_durable(&client).await?;
+        prepare_session(&client).await?;
         let (insert, sight) = futures_util::future::try_join(client.prepare(INSERT), client.prepare(SIGHT))
             .await
             .map_err(refused)?;
@@ -238,7 +238,7 @@ impl InboxLine {
 
 /// INV-2 does not hold while a commit may be confirmed before it is on disk. The session's own setting is mended, a stronger one
 /// is left as it is; the server's own is the operator's.
-async fn make_durable(client: &Client) -> Result<(), StoreError> {
+async fn prepare_session(client: &Client) -> Result<(), StoreError> {
     let row = client
         .query_one(
             "SELECT current_setting('synchronous_commit'), current_setting('fsync')",
@@ -248,6 +248,11 @@ async fn make_durable(client: &Client) -> Result<(), StoreError> {
         .map_err(refused)?;
     let (synchronous_commit, fsync): (&str, &str) =
         (row.try_get(0).map_err(refused)?, row.try_get(1).map_err(refused)?);
+    // PostgreSQL would plan the long statement anew each time, because it thinks that it knows more of the arrays then.
+    client
+        .batch_execute("SET plan_cache_mode = force_generic_plan")
+        .await
+        .map_err(refused)?;
     if synchronous_commit == "off" {
         client
             .batch_execute("SET synchronous_commit = on")

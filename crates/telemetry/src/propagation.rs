@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::trace::TraceContextExt;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -19,7 +20,12 @@ pub fn set_parent(span: &Span, traceparent: &str) {
 
 /// The `traceparent` of the current span, to be kept in a row; none where no trace is recorded.
 pub fn current_traceparent() -> Option<String> {
-    let mut carrier = HashMap::new();
-    TraceContextPropagator::new().inject_context(&Span::current().context(), &mut carrier);
-    carrier.remove(TRACEPARENT)
+    let context = Span::current().context();
+    let span = context.span();
+    let span = span.span_context();
+    // W3C Trace Context, version 00.
+    span.is_valid().then(|| {
+        let flags = span.trace_flags().to_u8();
+        format!("00-{}-{}-{flags:02x}", span.trace_id(), span.span_id())
+    })
 }

@@ -187,7 +187,13 @@ where
         .with_location(false)
         .with_filter(
             filter_fn(|metadata: &Metadata<'_>| {
-                *metadata.level() <= Level::INFO && !metadata.target().starts_with("opentelemetry")
+                // An ordinary event is in the log with the ids of its trace; copied into each span it would cost every request.
+                let limit = if metadata.is_span() {
+                    Level::INFO
+                } else {
+                    Level::WARN
+                };
+                *metadata.level() <= limit && !metadata.target().starts_with("opentelemetry")
             })
             .with_max_level_hint(LevelFilter::INFO),
         )

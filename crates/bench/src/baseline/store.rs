@@ -30,7 +30,12 @@ const CREATE: &str = "
     )";
 
 /// Makes the table where it is absent, and empties it.
-pub const UNTIL_EMPTY: &[&str] = &[CREATE, "TRUNCATE bench_baseline"];
+pub const UNTIL_EMPTY: &[&str] = &[
+    CREATE,
+    // As in the inbox: PostgreSQL's own compression is no part of the comparison.
+    "ALTER TABLE bench_baseline ALTER COLUMN body SET STORAGE EXTERNAL",
+    "TRUNCATE bench_baseline",
+];
 
 diesel::table! {
     bench_baseline (id) {

@@ -17,11 +17,9 @@ const NOTHING: &str = "default-src 'none'; base-uri 'none'; frame-ancestors 'non
 
 /// Adds the security headers that the handler has not set itself. `https` adds HSTS, for two years.
 pub(super) fn secure(headers: &mut HeaderMap, https: bool) {
-    let mut add = |name: HeaderName, value: &str| {
-        if !headers.contains_key(&name)
-            && let Ok(value) = HeaderValue::from_str(value)
-        {
-            headers.insert(name, value);
+    let mut add = |name: HeaderName, value: &'static str| {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
         }
     };
     for (name, value) in ALWAYS {

@@ -122,8 +122,11 @@ impl Line {
         attributes.push(KeyValue::new("http.route", Arc::clone(&self.route)));
         attributes.push(KeyValue::new("http.response.status_code", i64::from(status)));
         let span = &self.span;
-        span.record("http.response.status_code", status);
-        span.record("domicile.client", client.as_str());
+        tracing::record_all!(
+            span,
+            http.response.status_code = status,
+            domicile.client = client.as_str()
+        );
         if status >= 500 {
             span.record("error.type", status.to_string());
             span.record("otel.status_code", "ERROR");
