@@ -7,6 +7,7 @@ use domicile_kernel::Timestamp;
 use domicile_store::inbox::{InboxOutcome, InboxRow};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::endpoint::Endpoint;
 use crate::error::IntakeError;
@@ -31,6 +32,7 @@ pub(crate) struct Queue {
     settings: WriterSettings,
     state: Mutex<State>,
     wake: Notify,
+    closing: CancellationToken,
 }
 
 #[derive(Default)]
@@ -39,8 +41,6 @@ struct State {
     size_bytes: usize,
     /// The database does not answer: nothing is queued until it does.
     away: bool,
-    /// Nobody will queue any more.
-    closed: bool,
     challenges: HashMap<Endpoint, Timestamp>,
 }
 
@@ -60,13 +60,14 @@ impl Queue {
             settings,
             state: Mutex::default(),
             wake: Notify::new(),
+            closing: CancellationToken::new(),
         }
     }
 
     /// Queues a row, unless the queue is full or the database is known to be away.
     pub(crate) fn push(&self, waiting: Waiting) -> Result<(), IntakeError> {
         let mut state = self.state();
-        if state.away || state.closed {
+        if state.away || self.closing.is_cancelled() {
             return Err(IntakeError::Away);
         }
         let size_bytes = state.size_bytes + waiting.size_bytes();
@@ -106,7 +107,7 @@ impl Queue {
                 if !state.challenges.is_empty() {
                     return Next::Challenges(std::mem::take(&mut state.challenges));
                 }
-                if state.closed {
+                if self.closing.is_cancelled() {
                     return Next::Closed;
                 }
             }
@@ -152,12 +153,13 @@ impl Queue {
     }
 
     pub(crate) fn close(&self) {
-        self.state().closed = true;
+        self.closing.cancel();
         self.wake.notify_one();
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.state().closed
+    /// Cancelled once nobody will queue any more.
+    pub(crate) fn closing(&self) -> &CancellationToken {
+        &self.closing
     }
 
     /// Requests and bytes that wait.

@@ -43,7 +43,7 @@ pub(crate) async fn run(db: &Db, clock: &Arc<dyn Clock>, retention: Retention, s
             Some(Ok(0)) | None => {}
             Some(Ok(rows)) => info!(rows, "rows of the inbox were deleted because their time was over"),
             Some(Err(error)) => {
-                warn!(%error, "old rows of the inbox could not be deleted; it is tried again")
+                warn!(%error, "old rows of the inbox could not be deleted; it is tried again");
             }
         }
         let _ = timeout(INTERVAL, stop.cancelled()).await;

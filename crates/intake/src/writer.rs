@@ -11,7 +11,7 @@ use domicile_kernel::Timestamp;
 use domicile_store::inbox::{InboxLine, InboxOutcome, InboxRow, Sighting};
 use domicile_store::{DbSettings, StoreError};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
@@ -292,14 +292,13 @@ impl Task {
     async fn wait_for_database(&mut self) {
         self.queue.set_away(true);
         METRICS.away(true);
-        while !self.queue.is_closed() {
-            match self.line().await {
-                Ok(_) => {
-                    info!("the database is back");
-                    break;
-                }
-                Err(_) => sleep(REOPEN_AFTER).await,
+        let closing = self.queue.closing().clone();
+        while !closing.is_cancelled() {
+            if self.line().await.is_ok() {
+                info!("the database is back");
+                break;
             }
+            let _ = timeout(REOPEN_AFTER, closing.cancelled()).await;
         }
         METRICS.away(false);
         self.queue.set_away(false);

@@ -124,14 +124,17 @@ impl<'a, W: Write> Members<'a, W> {
         if name.starts_with("log.") || self.result.is_err() {
             return;
         }
-        let reserved = self.reserved.contains(&name);
-        let member = || {
-            self.writer.write_str(",\"")?;
-            escape(&mut self.writer, name)?;
-            self.writer.write_str(if reserved { "_\":" } else { "\":" })?;
-            write(&mut self.writer)
+        let end = if self.reserved.contains(&name) {
+            "_\":"
+        } else {
+            "\":"
         };
-        self.result = member();
+        self.result = self
+            .writer
+            .write_str(",\"")
+            .and_then(|()| escape(&mut self.writer, name))
+            .and_then(|()| self.writer.write_str(end))
+            .and_then(|()| write(&mut self.writer));
     }
 
     /// Writes a member that is a text.

@@ -3,7 +3,7 @@
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use domicile_kernel::{InboxId, Timestamp};
+use domicile_kernel::{InboxId, Timestamp, ZoomAccountId, ZoomUserId};
 use domicile_store::schema::{inbox, zoom_sightings};
 use domicile_store::{Conn, StoreError};
 use domicile_zoom::event::Envelope;
@@ -62,7 +62,7 @@ impl From<Row> for InboxEntry {
 fn selected(selection: &Selection) -> inbox::BoxedQuery<'_, Pg> {
     let mut query = inbox::table.into_boxed();
     if !selection.ids.is_empty() {
-        let ids: Vec<Uuid> = selection.ids.iter().map(|id| id.as_uuid()).collect();
+        let ids: Vec<Uuid> = selection.ids.iter().map(InboxId::as_uuid).collect();
         query = query.filter(inbox::id.eq_any(ids));
     }
     if let Some(status) = selection.status {
@@ -125,7 +125,7 @@ pub(crate) async fn finished(
 
 /// Lets rows that wait for nobody be dispatched again, as if they were new.
 pub(crate) async fn replay(conn: &mut Conn, ids: &[InboxId], now: Timestamp) -> Result<usize, StoreError> {
-    let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
+    let ids: Vec<Uuid> = ids.iter().map(InboxId::as_uuid).collect();
     let rows = inbox::table
         .filter(inbox::id.eq_any(ids))
         .filter(inbox::status.ne(PENDING));
@@ -146,8 +146,8 @@ pub(crate) async fn name(conn: &mut Conn, id: InboxId, envelope: &Envelope) -> R
     diesel::update(inbox::table.filter(inbox::id.eq(id.as_uuid())))
         .set((
             inbox::event_type.eq(&envelope.event),
-            inbox::zoom_account_id.eq(envelope.account_id.as_ref().map(|id| id.as_str())),
-            inbox::zoom_user_id.eq(envelope.user_id.as_ref().map(|id| id.as_str())),
+            inbox::zoom_account_id.eq(envelope.account_id.as_ref().map(ZoomAccountId::as_str)),
+            inbox::zoom_user_id.eq(envelope.user_id.as_ref().map(ZoomUserId::as_str)),
             inbox::zoom_client_id.eq(envelope.client_id.as_deref()),
         ))
         .execute(conn)
@@ -157,7 +157,7 @@ pub(crate) async fn name(conn: &mut Conn, id: InboxId, envelope: &Envelope) -> R
 
 /// Takes rows away from their handlers.
 pub(crate) async fn set_aside(conn: &mut Conn, ids: &[InboxId], now: Timestamp) -> Result<usize, StoreError> {
-    let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
+    let ids: Vec<Uuid> = ids.iter().map(InboxId::as_uuid).collect();
     let rows = inbox::table
         .filter(inbox::id.eq_any(ids))
         .filter(inbox::status.eq(PENDING));
