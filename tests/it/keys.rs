@@ -134,6 +134,13 @@ async fn a_rotation_that_is_killed_at_once_is_begun_again_and_ends() {
     .await;
     rotating.signal(Signal::SIGKILL);
     rotating.ended().await;
+    // PostgreSQL would end the dead process's statement as soon as it gets the lock.
+    let orphans = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    eventually("the end of the dead process's session", async || {
+        (watcher.query_one(orphans, &[]).await.unwrap().get::<_, i64>(0) == 0).then_some(())
+    })
+    .await;
     lock.rollback().await.unwrap();
     let reader = region(&old_first);
     for sealed in &sealed {

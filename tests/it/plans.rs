@@ -174,6 +174,7 @@ async fn what_runs_in_a_loop_reads_no_large_table_from_end_to_end() {
 
     // The inbox's dispatch with its routing, then every kind of job that is due; an event for the app among them.
     assert_eq!(region.dispatcher().run_due().await.unwrap(), 1);
+    region.dispatcher().delete_old().await.unwrap();
     let event = NewEvent {
         id: EventId::from(Uuid::from_u128(2)),
         mailbox: LinkId::from(LINK).into(),
