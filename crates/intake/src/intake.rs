@@ -69,7 +69,7 @@ impl Intake {
             Ok(kept) => kept,
             Err(_) => Err(IntakeError::TooSlow(limit)),
         };
-        METRICS.received(endpoint, kept.as_ref().ok().copied());
+        METRICS.received(endpoint, &kept);
         kept
     }
 

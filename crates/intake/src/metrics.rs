@@ -7,8 +7,13 @@ use opentelemetry::metrics::{Counter, Gauge, Histogram};
 use opentelemetry::{KeyValue, global};
 
 use crate::endpoint::Endpoint;
+use crate::error::IntakeError;
 use crate::reason::QuarantineReason;
 use crate::writer::Kept;
+
+const QUEUE_FULL: &str = "queue_full";
+const DATABASE_AWAY: &str = "database_away";
+const FAILED: &str = "failed";
 
 const SECONDS: &[f64] = &[
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
@@ -37,7 +42,7 @@ pub(crate) static METRICS: LazyLock<IntakeMetrics> = LazyLock::new(|| {
     IntakeMetrics {
         received: meter
             .u64_counter("domicile.intake.received")
-            .with_description("Verified requests of Zoom by endpoint and by whether they were kept; `failed` was answered with 503")
+            .with_description("Verified requests of Zoom by endpoint and by whether they were kept; `queue_full`, `database_away` and `failed` were answered with 503")
             .build(),
         dispatched: meter
             .u64_counter("domicile.intake.dispatched")
@@ -112,9 +117,14 @@ pub(crate) static METRICS: LazyLock<IntakeMetrics> = LazyLock::new(|| {
 });
 
 impl IntakeMetrics {
-    /// Counts a verified request; without a result it was not kept.
-    pub(crate) fn received(&self, endpoint: Endpoint, kept: Option<Kept>) {
-        let outcome = kept.map_or("failed", Kept::as_str);
+    /// Counts a verified request by what became of it.
+    pub(crate) fn received(&self, endpoint: Endpoint, kept: &Result<Kept, IntakeError>) {
+        let outcome = match kept {
+            Ok(kept) => kept.as_str(),
+            Err(IntakeError::Full) => QUEUE_FULL,
+            Err(IntakeError::Away) => DATABASE_AWAY,
+            Err(_) => FAILED,
+        };
         self.received.add(
             1,
             &[
@@ -187,7 +197,13 @@ impl IntakeMetrics {
     /// Shows every counter from the start, so that a rate has a zero to begin at.
     pub(crate) fn start_at_zero(&self) {
         for endpoint in [Endpoint::Events, Endpoint::Bot] {
-            for outcome in [Kept::New.as_str(), Kept::Duplicate.as_str(), "failed"] {
+            for outcome in [
+                Kept::New.as_str(),
+                Kept::Duplicate.as_str(),
+                QUEUE_FULL,
+                DATABASE_AWAY,
+                FAILED,
+            ] {
                 self.received.add(
                     0,
                     &[

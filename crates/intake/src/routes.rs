@@ -5,6 +5,7 @@ use domicile_web::extract::{ZoomEndpointVerifier, ZoomRequest};
 use domicile_web::problem::{Problem, ProblemError};
 
 use crate::endpoint::Endpoint;
+use crate::error::IntakeError;
 use crate::intake::Intake;
 
 /// One of Zoom's endpoints, for the public listener. The verifier has that endpoint's secrets.
@@ -39,8 +40,13 @@ async fn take_in(
     match intake.keep(endpoint, &request).await {
         Ok(_) => Ok(HttpResponse::Ok().finish()),
         // Whatever the cause: only a 5xx makes Zoom send it again.
-        Err(error) => Err(ProblemError::new(Problem::Unavailable)
-            .retry_after(intake.settings().retry_after)
-            .cause(error)),
+        Err(error) => {
+            let problem = ProblemError::new(Problem::Unavailable).retry_after(intake.settings().retry_after);
+            // The writer says once that the database is away, and both are counted; a line each would add to the load.
+            Err(match error {
+                IntakeError::Away | IntakeError::Full => problem,
+                error => problem.cause(error),
+            })
+        }
     }
 }
