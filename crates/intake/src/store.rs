@@ -224,17 +224,18 @@ pub(crate) fn first_id_of(time: Timestamp) -> Uuid {
     Uuid::from_u128(u128::from(millis) << 80)
 }
 
-/// Deletes rows that were dispatched and received before this, at most so many. Ids are in the order of time, so they lie
-/// together at the beginning of the primary key.
+/// Deletes rows that were dispatched before this, at most so many. Ids are in the order of arrival, so they lie together at the
+/// beginning of the primary key; what arrived long ago and was replayed just now is still needed by its jobs.
 pub(crate) async fn delete_dispatched(
     conn: &mut Conn,
-    received_before: Timestamp,
+    dispatched_before: Timestamp,
     limit: i64,
 ) -> Result<usize, StoreError> {
     let old = inbox::table
         .select(inbox::id)
-        .filter(inbox::id.lt(first_id_of(received_before)))
+        .filter(inbox::id.lt(first_id_of(dispatched_before)))
         .filter(inbox::status.eq(DISPATCHED))
+        .filter(inbox::finished_at.lt(dispatched_before))
         .order(inbox::id)
         .limit(limit)
         .for_update()

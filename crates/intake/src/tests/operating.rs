@@ -261,6 +261,27 @@ async fn rows_go_when_their_time_is_over_and_what_waits_stays() {
 }
 
 #[tokio::test]
+async fn what_arrived_long_ago_and_was_replayed_just_now_keeps_its_body_for_its_jobs() {
+    let room = Room::new().await;
+    let recorder = Recorder::new(&room);
+    let dispatcher = room.dispatcher(&recorder);
+    let body = recording("acc", "h", "1");
+    let id = room.keep(&body).await;
+    dispatcher.run_due().await.unwrap();
+    room.links.add("acc", None, "org:acme");
+    room.clock.advance(HOUR * 24 * 20);
+    desk(&room).replay(&Selection::default()).await.unwrap();
+    dispatcher.run_due().await.unwrap();
+    assert_eq!(dispatcher.delete_old().await.unwrap(), 0);
+    assert_eq!(
+        room.intake.body(id).await.unwrap().expose().as_slice(),
+        body.as_bytes()
+    );
+    room.clock.advance(Retention::default().dispatched + HOUR);
+    assert_eq!(dispatcher.delete_old().await.unwrap(), 1);
+}
+
+#[tokio::test]
 async fn silence_is_known_by_endpoint_and_account() {
     let room = Room::new().await;
     room.intake.challenged(Endpoint::Events);
