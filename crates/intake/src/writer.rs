@@ -212,26 +212,32 @@ impl Task {
 
     /// One bad row must not take its neighbours with it.
     async fn write_singly(&mut self, batch: Vec<Waiting>) {
+        let mut away = false;
         for mut waiting in batch {
-            if waiting.reply.is_closed() {
+            if away || waiting.reply.is_closed() {
+                let _ = waiting.reply.send(Err(IntakeError::Away));
                 continue;
             }
-            let alone = std::slice::from_ref(&waiting);
-            let mut written = self.try_write(alone).await;
+            let mut written = self.try_write(std::slice::from_ref(&waiting)).await;
             if let Err(WriteError::Rejected(StoreError::Refused { sqlstate })) = &written {
                 error!(inbox.id = %waiting.row.id, sqlstate, "no column takes what an event says of itself; it is kept in quarantine without that");
                 waiting.row = strip(waiting.row);
                 written = self.try_write(std::slice::from_ref(&waiting)).await;
             }
-            match written {
-                Ok(outcomes) => {
-                    let outcome = outcomes.first().copied().unwrap_or(InboxOutcome::Duplicate);
-                    self.answer(waiting, Ok(outcome));
+            let outcome = match written {
+                // A row of which nothing is said is not known to be kept (INV-2).
+                Ok(outcomes) => outcomes.first().copied().ok_or(IntakeError::Away),
+                Err(WriteError::Rejected(cause)) => Err(IntakeError::Store(cause)),
+                Err(WriteError::Broken(cause)) => {
+                    warn!(error = %cause, "the database went away while rows were written one by one");
+                    away = true;
+                    Err(IntakeError::Away)
                 }
-                Err(WriteError::Broken(cause) | WriteError::Rejected(cause)) => {
-                    self.answer(waiting, Err(IntakeError::Store(cause)));
-                }
-            }
+            };
+            self.answer(waiting, outcome);
+        }
+        if away {
+            self.wait_for_database().await;
         }
     }
 
