@@ -7,7 +7,7 @@ use domicile_kernel::{Ids, InboxId, Secret, Timestamp};
 use domicile_store::Db;
 use domicile_store::inbox::{InboxOutcome, InboxRow};
 use domicile_vault::{KeyScope, Place, Vault};
-use domicile_web::extract::VerifiedZoomRequest;
+use domicile_web::extract::{Admission, VerifiedZoomRequest};
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 use tracing::{debug, warn};
@@ -160,6 +160,12 @@ impl Intake {
     pub async fn body(&self, id: InboxId) -> Result<Secret<Vec<u8>>, IntakeError> {
         let row = store::body(&mut *self.db.conn().await?, id).await?;
         open_body(&self.vault, id, row).await
+    }
+}
+
+impl Admission for Intake {
+    fn turned_away(&self) -> Option<Duration> {
+        self.writer.sends_away().then_some(self.settings.retry_after)
     }
 }
 

@@ -162,6 +162,12 @@ impl Queue {
         &self.closing
     }
 
+    /// True while whatever comes would be sent away.
+    pub(crate) fn sends_away(&self) -> bool {
+        let state = self.state();
+        state.away || state.waiting.len() >= self.settings.max_queued_requests
+    }
+
     /// Requests and bytes that wait.
     pub(crate) fn depth(&self) -> (usize, usize) {
         let state = self.state();

@@ -102,6 +102,11 @@ impl InboxWriter {
         answer.await.unwrap_or(Err(IntakeError::Away))
     }
 
+    /// True while whatever came would be sent away.
+    pub(crate) fn sends_away(&self) -> bool {
+        self.queue.sends_away()
+    }
+
     /// Writes what is queued, takes nothing more, and waits for the end of the task.
     pub(crate) async fn finish(&self, limit: Duration) {
         self.queue.close();

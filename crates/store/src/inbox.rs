@@ -89,6 +89,17 @@ SELECT id, false FROM kept
 UNION ALL SELECT id, true FROM dead
 UNION ALL SELECT NULL, pg_notify('domicile_inbox', '') IS NULL WHERE $18::bool";
 
+/// The same for a row that comes alone: PostgreSQL starts it in a third less time. Where it writes nothing, it does not say why.
+const INSERT_ONE: &str = "\
+INSERT INTO inbox (id, endpoint, digest, status, event_type, zoom_account_id, zoom_user_id, zoom_client_id,
+    zoom_request_id, traceparent, event_at, received_at, body_sealed, body_encoding, body_size_bytes, attempts,
+    due_at, finished_at, reason)
+SELECT $1, $2, $3, CASE WHEN $15::text IS NULL THEN 'pending' ELSE 'quarantined' END, $4, $5, $6, $7, $8, $9, $10,
+    $11::timestamptz, $12, $13, $14, 0, $11, CASE WHEN $15 IS NULL THEN NULL ELSE $11 END, $15
+WHERE $16::uuid IS NULL OR EXISTS (SELECT FROM vault_keys WHERE id = $16 AND destroyed_at IS NULL)
+ON CONFLICT (endpoint, digest) DO NOTHING
+RETURNING CASE WHEN $17::bool THEN pg_notify('domicile_inbox', '') END IS NULL";
+
 /// Sightings are only ever moved on.
 const SIGHT: &str = "\
 INSERT INTO zoom_sightings AS s (endpoint, kind, zoom_account_id, last_at)
@@ -112,6 +123,7 @@ pub struct Sighting {
 pub struct InboxLine {
     client: Client,
     insert: Statement,
+    insert_one: Statement,
     sight: Statement,
 }
 
@@ -129,12 +141,17 @@ impl InboxLine {
             }
         };
         prepare_session(&client).await?;
-        let (insert, sight) = futures_util::future::try_join(client.prepare(INSERT), client.prepare(SIGHT))
-            .await
-            .map_err(refused)?;
+        let (insert, insert_one, sight) = futures_util::future::try_join3(
+            client.prepare(INSERT),
+            client.prepare(INSERT_ONE),
+            client.prepare(SIGHT),
+        )
+        .await
+        .map_err(refused)?;
         Ok(Self {
             client,
             insert,
+            insert_one,
             sight,
         })
     }
@@ -147,6 +164,12 @@ impl InboxLine {
     /// Writes the rows in one commit, in this order, and says of each what became of it. After an error, or when the future
     /// is dropped, it is not known whether they were written. `announce` wakes the dispatchers.
     pub async fn insert(&self, rows: &[&InboxRow], announce: bool) -> Result<Vec<InboxOutcome>, StoreError> {
+        // A row that is not new is told apart by the longer statement, to which it is the same as before.
+        if let [row] = rows
+            && self.insert_one(row, announce).await?
+        {
+            return Ok(vec![InboxOutcome::New]);
+        }
         macro_rules! column {
             (|$row:ident| $value:expr) => {
                 rows.iter().map(|$row| $value).collect::<Vec<_>>()
@@ -205,6 +228,31 @@ impl InboxLine {
             }
         };
         Ok(rows.iter().map(outcome).collect())
+    }
+
+    /// Writes one row; false if it was not written, for whatever reason.
+    async fn insert_one(&self, row: &InboxRow, announce: bool) -> Result<bool, StoreError> {
+        let parameters: [&(dyn ToSql + Sync); 17] = [
+            &row.id.as_uuid(),
+            &row.endpoint,
+            &row.digest.as_slice(),
+            &row.event_type,
+            &row.zoom_account_id.as_ref().map(ZoomAccountId::as_str),
+            &row.zoom_user_id.as_ref().map(ZoomUserId::as_str),
+            &row.zoom_client_id,
+            &row.zoom_request_id,
+            &row.traceparent,
+            &row.event_at,
+            &row.received_at,
+            &row.body_sealed,
+            &row.body_encoding,
+            &row.body_size_bytes,
+            &row.quarantined,
+            &row.sealed_by.map(|key| key.as_uuid()),
+            &announce,
+        ];
+        let written = self.client.execute(&self.insert_one, &parameters).await;
+        written.map(|rows| rows > 0).map_err(refused)
     }
 
     /// Wakes the dispatchers.

@@ -16,6 +16,8 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::trace_ids;
+
 /// The members that every line has or may have; fields of these names are written with a trailing `_`.
 const RESERVED: [&str; 7] = [
     "timestamp",
@@ -76,15 +78,15 @@ where
         writer.write_str("\",\"message\":\"")?;
         escape(&mut writer, &message)?;
         writer.write_char('"')?;
-        let otel = Context::current();
-        let span = otel.span();
-        let trace = span.span_context();
+        let current = context.lookup_current();
+        let ids = current.as_ref().and_then(trace_ids::of);
+        let trace = ids.unwrap_or_else(|| Context::current().span().span_context().clone());
         if trace.is_valid() {
             let (trace_id, span_id) = (trace.trace_id(), trace.span_id());
             write!(writer, ",\"trace_id\":\"{trace_id}\",\"span_id\":\"{span_id}\"")?;
         }
         writer.write_str(&others)?;
-        if let Some(span) = context.lookup_current() {
+        if let Some(span) = current {
             writer.write_str(",\"span\":{\"name\":\"")?;
             escape(&mut writer, span.name())?;
             writer.write_char('"')?;
@@ -121,7 +123,9 @@ impl<'a, W: Write> Members<'a, W> {
     /// Writes a member whose value `write` writes.
     fn member(&mut self, field: &Field, write: impl FnOnce(&mut W) -> fmt::Result) {
         let name = field.name();
-        if name.starts_with("log.") || self.result.is_err() {
+        // Meant for OpenTelemetry alone.
+        let elsewhere = name.starts_with("log.") || name.starts_with("otel.");
+        if elsewhere || self.result.is_err() {
             return;
         }
         let end = if self.reserved.contains(&name) {

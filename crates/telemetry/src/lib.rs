@@ -6,9 +6,10 @@ mod otlp;
 mod panics;
 mod propagation;
 mod start;
+mod trace_ids;
 
 pub mod testing;
 
 pub use error::TelemetryError;
-pub use propagation::{current_traceparent, set_parent};
+pub use propagation::{context, current_traceparent, set_parent};
 pub use start::{LogFormat, Telemetry, TelemetrySettings, check_log_filter, start};

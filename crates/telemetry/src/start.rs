@@ -29,6 +29,7 @@ use crate::error::TelemetryError;
 use crate::format::{JsonLines, JsonMembers};
 use crate::otlp::{OnRuntime, signal};
 use crate::panics;
+use crate::trace_ids::TraceIds;
 
 /// How long one batch may take to reach the collector.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -82,6 +83,7 @@ pub fn start(settings: TelemetrySettings) -> Result<Telemetry, TelemetryError> {
         .with_registry(registry.clone())
         .build()
         .map_err(|source| TelemetryError::Prometheus { source })?;
+    let collected = settings.otlp.is_some();
     let mut tracers = SdkTracerProvider::builder().with_resource(resource.clone());
     let mut meters = SdkMeterProvider::builder()
         .with_resource(resource)
@@ -116,9 +118,9 @@ pub fn start(settings: TelemetrySettings) -> Result<Telemetry, TelemetryError> {
         meters: meters.build(),
         registry,
     };
-    // Without a collector there are spans all the same: log lines carry their ids.
     Spans::default()
-        .with(spans(&telemetry.tracers))
+        .with(collected.then(|| spans(&telemetry.tracers)))
+        .with((!collected).then(ids_alone))
         .with(match settings.log_format {
             LogFormat::Json => json_lines(std::io::stdout).with_filter(filter).boxed(),
             LogFormat::Text => tracing_subscriber::fmt::layer()
@@ -197,6 +199,17 @@ where
             })
             .with_max_level_hint(LevelFilter::INFO),
         )
+}
+
+/// The layer that stands in for [`spans`] where nobody collects them: log lines carry their ids all the same.
+pub(crate) fn ids_alone<S>() -> impl Layer<S> + use<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    TraceIds.with_filter(
+        filter_fn(|metadata: &Metadata<'_>| metadata.is_span() && *metadata.level() <= Level::INFO)
+            .with_max_level_hint(LevelFilter::INFO),
+    )
 }
 
 /// The layer that writes JSON lines.

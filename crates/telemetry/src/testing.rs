@@ -102,7 +102,7 @@ impl Capture {
 
     /// The log lines as they were written.
     pub fn log_text(&self) -> String {
-        String::from_utf8_lossy(&lock(&self.lines.0)).into_owned()
+        self.lines.text()
     }
 
     /// The spans that have ended, in the order of their ends.
@@ -304,7 +304,14 @@ fn point<'a>(
 
 /// Where the log lines go.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    /// What was written.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&lock(&self.0)).into_owned()
+    }
+}
 
 impl io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

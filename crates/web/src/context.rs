@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::{Future, Ready, ready};
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
@@ -13,11 +14,11 @@ tokio::task_local! {
 /// The id of one request: in its line of the log, in its problem or page, in the header `x-request-id`. An extractor too;
 /// outside of a [`Guard`](crate::guard::Guard) it is `-`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestId(String);
+pub struct RequestId(Arc<str>);
 
 impl RequestId {
-    pub(crate) fn new(text: String) -> Self {
-        Self(text)
+    pub(crate) fn new(text: &str) -> Self {
+        Self(Arc::from(text))
     }
 
     /// As text: 1 to 64 of `[A-Za-z0-9._-]`.
@@ -38,7 +39,7 @@ impl FromRequest for RequestId {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let id = request.extensions().get::<Self>().cloned();
-        ready(Ok(id.unwrap_or_else(|| Self("-".to_owned()))))
+        ready(Ok(id.unwrap_or_else(|| Self::new("-"))))
     }
 }
 

@@ -12,4 +12,4 @@ pub use body::RawBody;
 pub use budget::BodyBudget;
 pub use config::configure;
 pub use json::{JsonLimits, ProblemJson};
-pub use zoom::{VerifiedZoomRequest, ZoomEndpointVerifier, ZoomRequest};
+pub use zoom::{Admission, VerifiedZoomRequest, ZoomEndpointVerifier, ZoomRequest};

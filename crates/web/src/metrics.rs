@@ -21,6 +21,7 @@ pub(crate) enum Refusal {
     BodyLost,
     NoRoom,
     RequiredHeader,
+    TurnedAway,
 }
 
 impl Refusal {
@@ -38,6 +39,7 @@ impl Refusal {
             Self::BodyLost => "body_lost",
             Self::NoRoom => "no_room",
             Self::RequiredHeader => "required_header",
+            Self::TurnedAway => "turned_away",
         }
     }
 }

@@ -23,6 +23,15 @@ use crate::guard::{ClientKind, Origin};
 use crate::metrics::{Metrics, Refusal};
 use crate::problem::{Problem, ProblemError};
 
+/// No challenge of Zoom's is larger: its token has some twenty characters.
+const LARGEST_CHALLENGE_BYTES: usize = 1024;
+
+/// Whether events are taken in at this moment. Asked once a body has come, before it costs anything more.
+pub trait Admission: Send + Sync {
+    /// How long Zoom shall wait before it comes again; nothing: events are taken in.
+    fn turned_away(&self) -> Option<Duration>;
+}
+
 /// How one of Zoom's endpoints verifies what it is sent. Put one into the `app_data` of each endpoint's own resource.
 #[derive(Clone)]
 pub struct ZoomEndpointVerifier {
@@ -33,6 +42,7 @@ pub struct ZoomEndpointVerifier {
     body_limit: usize,
     body_time: Duration,
     budget: BodyBudget,
+    admission: Option<Arc<dyn Admission>>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
 }
@@ -88,6 +98,7 @@ impl ZoomEndpointVerifier {
             body_limit: Self::DEFAULT_BODY_LIMIT_BYTES,
             body_time: Self::DEFAULT_BODY_TIME,
             budget: BodyBudget::new(Self::DEFAULT_BUDGET_BYTES),
+            admission: None,
             clock,
             metrics: Metrics::global(),
         }
@@ -126,6 +137,14 @@ impl ZoomEndpointVerifier {
     #[must_use]
     pub fn budget(mut self, budget: BodyBudget) -> Self {
         self.budget = budget;
+        self
+    }
+
+    /// The same, and while events are turned away, they are not verified either: under a storm of repetitions, what is
+    /// refused must not take the time of what is kept. Challenges are answered all the same.
+    #[must_use]
+    pub fn admission(mut self, admission: Arc<dyn Admission>) -> Self {
+        self.admission = Some(admission);
         self
     }
 
@@ -199,7 +218,7 @@ impl ZoomEndpointVerifier {
                 .extensions()
                 .get::<RequestId>()
                 .cloned()
-                .unwrap_or_else(|| RequestId::new("-".to_owned())),
+                .unwrap_or_else(|| RequestId::new("-")),
         })
     }
 
@@ -242,6 +261,15 @@ impl ZoomEndpointVerifier {
     async fn request(&self, request: &HttpRequest, payload: Payload) -> Result<ZoomRequest, ProblemError> {
         let mut held = self.budget.begin();
         let body = self.read(request, payload, &mut held).await?;
+        if body.len() > LARGEST_CHALLENGE_BYTES
+            && let Some(retry_after) = self
+                .admission
+                .as_ref()
+                .and_then(|admission| admission.turned_away())
+        {
+            self.metrics.refused(self.endpoint, Refusal::TurnedAway);
+            return Err(ProblemError::new(Problem::Unavailable).retry_after(retry_after));
+        }
         // Sources disagree on whether Zoom signs its challenge, so one without any sign of a signature is answered too.
         // A body that is no challenge, or that has half of a signature, is not.
         if SignatureHeaders::absent(|name| values(request, name)) {

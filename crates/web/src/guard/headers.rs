@@ -32,9 +32,12 @@ pub(super) fn secure(headers: &mut HeaderMap, https: bool) {
     let is_page = headers
         .get(header::CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
-    if !headers.contains_key(header::CONTENT_SECURITY_POLICY)
-        && let Ok(value) = HeaderValue::from_str(if is_page { page::policy() } else { NOTHING })
-    {
+    if headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        return;
+    }
+    if !is_page {
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(NOTHING));
+    } else if let Ok(value) = HeaderValue::from_str(page::policy()) {
         headers.insert(header::CONTENT_SECURITY_POLICY, value);
     }
 }

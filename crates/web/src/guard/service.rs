@@ -64,7 +64,13 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let (inner, settings) = (self.inner.clone(), self.settings.clone());
-        let request_id = RequestId::new(settings.ids.make::<Uuid>().to_string());
+        let request_id = RequestId::new(
+            settings
+                .ids
+                .make::<Uuid>()
+                .hyphenated()
+                .encode_lower(&mut Uuid::encode_buffer()),
+        );
         let context = Context {
             request_id: request_id.clone(),
             wants_page: wants_page(settings.listener, &request),

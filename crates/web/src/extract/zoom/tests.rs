@@ -110,6 +110,35 @@ async fn a_forged_or_unsigned_event_is_unauthenticated_for_good() {
     }
 }
 
+struct Away;
+
+impl Admission for Away {
+    fn turned_away(&self) -> Option<Duration> {
+        Some(Duration::from_secs(7))
+    }
+}
+
+#[actix_web::test]
+async fn while_events_are_turned_away_large_ones_are_not_even_verified_and_challenges_are_answered() {
+    let away = || verifier().admission(Arc::new(Away));
+    let padded = format!("{}{}", EVENT.trim_end_matches('}'), " ".repeat(1024)) + "}}}";
+    for request in [signed(padded.as_bytes()), unsigned(&padded)] {
+        let (status, problem) = send_to(away(), request).await;
+        assert_eq!(status, 503, "{problem}");
+        assert_eq!(problem["type"], "urn:domicile:problem:unavailable");
+    }
+    // What might be a challenge is looked at as ever.
+    for request in [signed(CHALLENGE.as_bytes()), unsigned(CHALLENGE)] {
+        let (status, answer) = send_to(away(), request).await;
+        assert_eq!(
+            (status, &answer["plainToken"]),
+            (200, &json!("qgg8vlvZRS6UYooatFL8Aw"))
+        );
+    }
+    assert_eq!(send_to(away(), unsigned(EVENT)).await.0, 401);
+    assert_eq!(send_to(away(), signed(EVENT.as_bytes())).await.0, 200);
+}
+
 #[actix_web::test]
 async fn a_signature_outside_the_window_is_unauthenticated() {
     for (signed_at, status) in [
