@@ -320,8 +320,14 @@ async fn mix_up_with_the_other_region() {
         .await;
     let mut elsewhere = other.public_url.join("/oauth/callback").unwrap();
     elsewhere.set_query(callback.query());
-    assert_eq!(cast.alice.get(&elsewhere).await.status, 404);
-    assert_eq!(other.refusals(None).await, ["unknown_state"]);
+    let page = cast.alice.get(&elsewhere).await;
+    assert_eq!(page.status, 421);
+    assert!(
+        page.text().contains("begun in the region “eu”") && page.text().contains("this is the region “us”"),
+        "{}",
+        page.text()
+    );
+    assert_eq!(other.refusals(None).await, ["other_region"]);
     // The region whose answer it is was not touched.
     let ticket = ticket_in(&cast.alice.get(&callback).await.location());
     let answer = other.confirm(&ticket, ALICE).await;
@@ -329,7 +335,11 @@ async fn mix_up_with_the_other_region() {
         (answer.status.as_u16(), answer.problem().as_str()),
         (400, "ticket_invalid")
     );
-    assert!(answer.text().contains("the region eu"), "{}", answer.text());
+    assert!(
+        answer.text().contains("the region eu") && answer.text().contains("the region us"),
+        "{}",
+        answer.text()
+    );
     assert_eq!(other.refusals(Some(ALICE)).await, ["other_region"]);
     assert_eq!(other.links().await, 0);
     assert_eq!(cast.world.confirm(&ticket, ALICE).await.status, 200);

@@ -9,7 +9,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
+use domicile_kernel::RegionId;
 use domicile_telemetry::{LogFormat, Telemetry, TelemetrySettings};
+use domicile_web::extract::AppKeys;
 use opentelemetry_http::HttpClient;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -57,6 +59,14 @@ enum Command {
         #[command(subcommand)]
         command: keys::KeysCommand,
     },
+    /// Make a key with which the app's backend calls this region, and print it with its entry for `DOMICILE_APP_API_KEYS`
+    AppKey {
+        /// What the key is called in logs, such as backend-2027
+        name: String,
+        /// The region's id: other regions refuse the key and say where it belongs
+        #[arg(long)]
+        region: RegionId,
+    },
     /// Look at the configuration without starting anything
     Config {
         #[command(subcommand)]
@@ -86,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Config {
             command: ConfigCommand::Check,
         } => check(&environment),
+        Command::AppKey { name, region } => app_key(&name, &region),
         Command::Admission { command } => in_runtime(admission::run(environment, command)),
         Command::Inbox { command } => in_runtime(inbox::run(environment, command)),
         Command::Keys { command } => in_runtime(keys::run(environment, command)),
@@ -136,6 +147,16 @@ fn list_settings() -> Result<(), Failure> {
         out,
         "\n<NAME>_FILE may stand for <NAME> and names a file that holds the value."
     )?;
+    Ok(())
+}
+
+/// The key stands on the first line and its entry on the second, so that a script can take either.
+fn app_key(name: &str, region: &RegionId) -> Result<(), Failure> {
+    let key = AppKeys::generate(region, outside::ids().rng().as_ref());
+    let entry = AppKeys::entry(name, &key);
+    // Names are checked where the setting is read; a key whose entry is refused there is not given out.
+    entry.parse::<AppKeys>()?;
+    writeln!(std::io::stdout(), "{}\n{entry}", key.expose())?;
     Ok(())
 }
 

@@ -49,13 +49,13 @@ pub fn public(config: &mut ServiceConfig, region: &Region) {
         .configure(extract::configure)
         .service(domicile_intake::routes::endpoint(
             Endpoint::Events,
-            web::Data::new(events_verifier(region)),
+            web::Data::new(events_verifier(region).admission(intake.clone().into_inner())),
             intake.clone(),
         ));
     if let Some(bot) = &region.settings.bot {
         config.service(domicile_intake::routes::endpoint(
             Endpoint::Bot,
-            web::Data::new(bot_verifier(region, bot)),
+            web::Data::new(bot_verifier(region, bot).admission(intake.clone().into_inner())),
             intake,
         ));
     }
@@ -102,8 +102,14 @@ fn verifier(
 
 /// The app's backend, by API key: `/v1/...`; and without one what describes it: `/v1/openapi.json`.
 pub fn app(config: &mut ServiceConfig, region: &Region) {
+    let settings = &region.settings;
+    let keys = settings
+        .app
+        .api_keys
+        .clone()
+        .of_region(settings.region.id.clone());
     config
-        .app_data(web::Data::new(region.settings.app.api_keys.clone()))
+        .app_data(web::Data::new(keys))
         .app_data(web::Data::new(region.linking.clone()))
         .app_data(web::Data::new(region.library.clone()))
         .app_data(web::Data::new(region.delivery.clone()))

@@ -104,6 +104,8 @@ pub struct ZoomSettings {
     pub hosts: ZoomHosts,
     /// The calls of the API that the app may make through a link.
     pub calls: CallRules,
+    /// The content of the file by which Zoom knows that the public host is ours.
+    pub domain_proof: Option<String>,
 }
 
 /// `DOMICILE_INTAKE_*`

@@ -1,7 +1,7 @@
 //! The code and its verifier, taken out of the row for one exchange.
 
 use domicile_kernel::state::{ConnectSessionStatus, RefusalReason, TextState};
-use domicile_kernel::{ConnectSessionId, RegionId, Secret, Subject};
+use domicile_kernel::{ConnectSessionId, Secret, Subject};
 use domicile_store::audit::{Actor, AuditEntry};
 use domicile_store::{Conn, StoreError};
 use domicile_vault::Place;
@@ -57,8 +57,8 @@ impl Linking {
         actor: &Actor,
     ) -> Result<Claim, LinkingError> {
         let handle = token::hash(ticket);
-        let claimed = match self.ticket_of_another_region(ticket) {
-            Some(region) => Err(LinkingError::OtherRegion(region)),
+        let claimed = match self.elsewhere(ticket) {
+            Some(error) => Err(error),
             None => self.claim_in_tx(&handle, subject, actor).await,
         };
         if let Err(error) = &claimed
@@ -118,11 +118,13 @@ impl Linking {
             .into_result()
     }
 
-    /// The region that a ticket names, if it is another one. Anybody may have written it.
-    fn ticket_of_another_region(&self, ticket: &str) -> Option<RegionId> {
-        let (region, _) = ticket.split_once('.')?;
-        let region: RegionId = region.parse().ok()?;
-        (region != self.parts.settings.region_id).then_some(region)
+    /// The refusal of a token that names another region.
+    pub(crate) fn elsewhere(&self, token: &str) -> Option<LinkingError> {
+        let ours = &self.parts.settings.region_id;
+        token::of_another_region(token, ours).map(|theirs| LinkingError::OtherRegion {
+            theirs,
+            ours: ours.clone(),
+        })
     }
 
     /// Opens what a claim took.
@@ -205,7 +207,7 @@ impl LinkingError {
         match self {
             Self::UnknownSession => Some("unknown_session"),
             Self::UnknownTicket => Some("unknown_ticket"),
-            Self::OtherRegion(_) => Some("other_region"),
+            Self::OtherRegion { .. } => Some("other_region"),
             Self::Expired => Some("expired"),
             Self::Used => Some("used"),
             Self::AnotherSubject => Some(RefusalReason::SubjectMismatch.as_str()),

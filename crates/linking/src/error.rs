@@ -25,9 +25,14 @@ pub enum LinkingError {
     /// No session has this ticket.
     #[error("there is no such ticket")]
     UnknownTicket,
-    /// The ticket says that another region made it.
-    #[error("the ticket belongs to the region {0}")]
-    OtherRegion(RegionId),
+    /// The connect link, state, cookie or ticket says that another region made it.
+    #[error("it was made in the region {theirs}, and this is the region {ours}")]
+    OtherRegion {
+        /// The region that it names.
+        theirs: RegionId,
+        /// This region.
+        ours: RegionId,
+    },
     /// The session has run out.
     #[error("the connect session has expired")]
     Expired,
@@ -96,7 +101,7 @@ impl LinkingError {
             Self::ReturnUrlNotAllowed
             | Self::UnknownSession
             | Self::UnknownTicket
-            | Self::OtherRegion(_)
+            | Self::OtherRegion { .. }
             | Self::Expired
             | Self::Used
             | Self::AnotherSubject

@@ -42,7 +42,11 @@ impl Linking {
         returned: Returned,
         presence: &Presence,
     ) -> Result<Secret<String>, LinkingError> {
-        let ticket = self.new_ticket();
+        if let Some(error) = self.elsewhere(state) {
+            self.audit_return("other_region").await;
+            return Err(error);
+        }
+        let ticket = token::generate(&self.parts.settings.region_id, self.parts.ids.rng().as_ref());
         let handle = token::hash(state);
         let with = self.refusing(Actor::Browser).await?;
         let kept = self
@@ -59,7 +63,14 @@ impl Linking {
                         return Err(LinkingError::UnknownSession);
                     }
                     if let Some(reason) = objection(&session, &cookie_of, &returned, presence, &with) {
-                        return self.refuse_return(conn, &session, reason, &with).await;
+                        let refused = self.refuse_return(conn, &session, reason, &with).await?;
+                        // The same end, with words that lead the person to the right region.
+                        return Ok(
+                            match cookie_of(session.id).and_then(|cookie| self.elsewhere(&cookie)) {
+                                Some(error) => Step::Failed(error),
+                                None => refused,
+                            },
+                        );
                     }
                     let Returned::Code(code) = &returned else {
                         return self
@@ -124,12 +135,6 @@ impl Linking {
             RefusalReason::Expired => LinkingError::Expired,
             _ => LinkingError::Refused(refusal),
         }))
-    }
-
-    /// A ticket names its region, so that another region can say where it belongs.
-    fn new_ticket(&self) -> Secret<String> {
-        let random = token::generate(self.parts.ids.rng().as_ref());
-        Secret::new(format!("{}.{}", self.parts.settings.region_id, random.expose()))
     }
 }
 

@@ -85,7 +85,7 @@ impl Linking {
             return Err(LinkingError::ReturnUrlNotAllowed);
         }
         let id: ConnectSessionId = parts.ids.make();
-        let connect_token = token::generate(parts.ids.rng().as_ref());
+        let connect_token = token::generate(&parts.settings.region_id, parts.ids.rng().as_ref());
         let (now, key) = (self.now(), id.to_string());
         let expires_at = now + SESSION_LIFE;
         let hash = token::hash(connect_token.expose());
@@ -139,7 +139,11 @@ impl Linking {
         presence: &Presence,
     ) -> Result<StartedSession, LinkingError> {
         let handle = token::hash(connect_token);
-        match self.start(&handle, presence).await {
+        let started = match self.elsewhere(connect_token) {
+            Some(error) => Err(error),
+            None => self.start(&handle, presence).await,
+        };
+        match started {
             Ok(started) => {
                 METRICS.session("started", "");
                 Ok(started)
@@ -159,7 +163,8 @@ impl Linking {
         let parts = &self.parts;
         let rng = parts.ids.rng().as_ref();
         let region_key = parts.vault.key(&KeyScope::Region).await?;
-        let (state, cookie) = (token::generate(rng), token::generate(rng));
+        let region = &parts.settings.region_id;
+        let (state, cookie) = (token::generate(region, rng), token::generate(region, rng));
         let verifier = PkceVerifier::generate(rng);
         let now = self.now();
         let (id, expires_at) = parts

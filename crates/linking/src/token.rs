@@ -1,15 +1,24 @@
-//! Random texts that a browser or the app carries, of which only the hash is kept.
+//! Random texts that a browser or the app carries, of which only the hash is kept. Each names its region in front, so that
+//! another region can say where it belongs.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domicile_kernel::random::secret_bytes;
-use domicile_kernel::{Rng, Secret};
+use domicile_kernel::{RegionId, Rng, Secret};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// 256 random bits as 43 characters of base64url.
-pub(crate) fn generate(rng: &dyn Rng) -> Secret<String> {
-    Secret::new(URL_SAFE_NO_PAD.encode(secret_bytes::<32>(rng).expose()))
+/// The region, a dot, and 256 random bits as 43 characters of base64url.
+pub(crate) fn generate(region: &RegionId, rng: &dyn Rng) -> Secret<String> {
+    let random = Secret::new(URL_SAFE_NO_PAD.encode(secret_bytes::<32>(rng).expose()));
+    Secret::new(format!("{region}.{}", random.expose()))
+}
+
+/// The region that a token names, if it is another one than ours. Anybody may have written it.
+pub(crate) fn of_another_region(token: &str, ours: &RegionId) -> Option<RegionId> {
+    let (region, _) = token.split_once('.')?;
+    let region: RegionId = region.parse().ok()?;
+    (region != *ours).then_some(region)
 }
 
 /// SHA-256 of a token, by which its row is found.

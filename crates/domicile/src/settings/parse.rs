@@ -64,6 +64,7 @@ struct ZoomSection {
     calls: Option<String>,
     webhook_authorization: Option<String>,
     webhook_header: Option<String>,
+    domain_proof: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -343,6 +344,7 @@ impl Reader {
         let api_url = self.url(API_URL, section.api_url);
         let hosts = self.parsed::<ZoomHosts>("DOMICILE_ZOOM_HOSTS", section.hosts);
         let calls = self.parsed::<CallRules>("DOMICILE_ZOOM_CALLS", section.calls);
+        let domain_proof = self.text("DOMICILE_ZOOM_DOMAIN_PROOF", section.domain_proof);
         let api_base = match (&hosts, api_url) {
             (Some(hosts), Some(url)) => self.faults.take(API_URL, hosts.validate_api_url(url.as_str())),
             _ => None,
@@ -356,6 +358,7 @@ impl Reader {
             api_base: api_base?,
             hosts: hosts?,
             calls: calls?,
+            domain_proof,
         })
     }
 

@@ -131,6 +131,11 @@ pub const SETTINGS: &[Setting] = &[
         "comma list of the calls of Zoom's API that the app may make through a link, METHOD /path with {name} for an id; none for none",
     ),
     setting(
+        "DOMICILE_ZOOM_DOMAIN_PROOF",
+        Optional,
+        "what GET /zoomverify/verifyzoom.html answers: the content of the file that Zoom gives to validate the public host",
+    ),
+    setting(
         "DOMICILE_BOT_ROBOT_JID",
         Optional,
         "set: the Team Chat bot is on, and this is its JID, such as v1abc@xmpp.zoom.us",

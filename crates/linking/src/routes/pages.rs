@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use domicile_kernel::RegionId;
 use domicile_kernel::state::RefusalReason;
 use domicile_web::{RequestId, page};
 use maud::{Markup, html};
@@ -26,6 +27,9 @@ pub(super) fn failed(
     reference: &RequestId,
 ) -> HttpResponse {
     let words = words(error);
+    if let LinkingError::OtherRegion { theirs, ours } = error {
+        return elsewhere(theirs, ours, settings, reference);
+    }
     let home = match error {
         LinkingError::Refused(Refusal { home: Some(home), .. }) => Some(home.as_ref()),
         _ => None,
@@ -46,6 +50,38 @@ pub(super) fn failed(
         }
     };
     page::respond(words.status, &page::layout(words.title, &main))
+}
+
+/// The page for a link, state or cookie that another region made. Nothing of it goes along.
+fn elsewhere(
+    theirs: &RegionId,
+    ours: &RegionId,
+    settings: &LinkingSettings,
+    reference: &RequestId,
+) -> HttpResponse {
+    let title = "This belongs to another region";
+    let main = html! {
+        article.card {
+            h1 { (title) }
+            p.lead {
+                "This connection was begun in the region “" (theirs) "”, and this is the region “" (ours) "”. Regions share
+                 nothing, so it cannot go on here. Nothing was connected."
+            }
+            h2 { "What you can do" }
+            @match settings.directory.region(theirs) {
+                Some(region) => {
+                    p { "Begin again in the region " strong { (region.name) } "." }
+                    p.actions { a.button href=(region.install_url) rel="noreferrer" { "Go to " (region.name) } }
+                }
+                None => {
+                    p { (START_AGAIN) }
+                    (way_back(settings))
+                }
+            }
+            p.reference { "If you ask for help, give this reference: " code { (reference) } }
+        }
+    };
+    page::respond(StatusCode::MISDIRECTED_REQUEST, &page::layout(title, &main))
 }
 
 /// Where a person of another region begins. The browser goes there; no server does (INV-1).

@@ -19,8 +19,10 @@ impl From<LinkingError> for ProblemError {
             LinkingError::UnknownSession | LinkingError::UnknownTicket => {
                 (Problem::TicketInvalid, "This region never gave out this ticket.")
             }
-            LinkingError::OtherRegion(region) => {
-                let detail = format!("The ticket belongs to the region {region}: confirm it there.");
+            LinkingError::OtherRegion { theirs, ours } => {
+                let detail = format!(
+                    "The ticket belongs to the region {theirs}, and this is the region {ours}: confirm it there."
+                );
                 return Self::new(Problem::TicketInvalid).detail(detail).cause(error);
             }
             LinkingError::Expired => (

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
-use domicile_kernel::Secret;
+use domicile_kernel::random::secret_bytes;
+use domicile_kernel::{RegionId, Rng, Secret};
 use sha2::{Digest, Sha256};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 use thiserror::Error;
@@ -17,7 +18,13 @@ use crate::problem::{Problem, ProblemError};
 
 /// The API keys of the app, as SHA-256 digests with names: `name:sha256-hex,...`. The keys themselves are nowhere.
 #[derive(Clone)]
-pub struct AppKeys(Arc<[(AppKey, [u8; 32])]>);
+pub struct AppKeys {
+    keys: Arc<[(AppKey, [u8; 32])]>,
+    region: Option<RegionId>,
+}
+
+/// What a key begins with that names its region: `domicile_eu_...`.
+const KEY_PREFIX: &str = "domicile_";
 
 /// Which key a request on the app listener came with: proof that it may call the App API.
 ///
@@ -52,21 +59,48 @@ pub enum InvalidAppKeys {
 }
 
 impl AppKeys {
+    /// The same keys, of this region: a key that names another one is refused with a word about where it belongs, even if
+    /// its digest is among them.
+    #[must_use]
+    pub fn of_region(mut self, region: RegionId) -> Self {
+        self.region = Some(region);
+        self
+    }
+
+    /// A new key for this region, with 256 random bits. Only whoever asked for it ever has it.
+    pub fn generate(region: &RegionId, rng: &dyn Rng) -> Secret<String> {
+        let random = Secret::new(hex::encode(secret_bytes::<32>(rng).expose()));
+        Secret::new(format!("{KEY_PREFIX}{region}_{}", random.expose()))
+    }
+
+    /// What stands in the setting for this key.
+    pub fn entry(name: &str, key: &Secret<String>) -> String {
+        format!("{name}:{}", hex::encode(Sha256::digest(key.expose())))
+    }
+
+    /// The other region that the key names, if so, and ours. Anybody may have written it.
+    fn elsewhere(&self, key: &Secret<String>) -> Option<(RegionId, RegionId)> {
+        let ours = self.region.clone()?;
+        let (region, _) = key.expose().strip_prefix(KEY_PREFIX)?.split_once('_')?;
+        let theirs: RegionId = region.parse().ok()?;
+        (theirs != ours).then_some((theirs, ours))
+    }
+
     /// The name of the key with this value, compared with all digests in constant time.
     pub fn find(&self, key: &Secret<String>) -> Option<&AppKey> {
         let digest: [u8; 32] = Sha256::digest(key.expose()).into();
         // 0 is "none": the place is chosen without a branch, so time says nothing of how many keys matched or which.
         let mut found = 0_u64;
-        for (index, (_, known)) in self.0.iter().enumerate() {
+        for (index, (_, known)) in self.keys.iter().enumerate() {
             found.conditional_assign(&(index as u64 + 1), digest.ct_eq(known));
         }
         let index = usize::try_from(found).ok()?.checked_sub(1)?;
-        self.0.get(index).map(|(key, _)| key)
+        self.keys.get(index).map(|(key, _)| key)
     }
 
     /// The names, for the operators' pages.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(key, _)| key.name())
+        self.keys.iter().map(|(key, _)| key.name())
     }
 }
 
@@ -98,7 +132,10 @@ impl FromStr for AppKeys {
         if keys.is_empty() {
             return Err(InvalidAppKeys::None);
         }
-        Ok(Self(keys.into()))
+        Ok(Self {
+            keys: keys.into(),
+            region: None,
+        })
     }
 }
 
@@ -128,9 +165,13 @@ impl AppKey {
             );
         }
         let key = bearer(value).ok_or_else(|| refused("Bearer realm=\"domicile\""))?;
-        let known = keys
-            .find(&key)
-            .ok_or_else(|| refused("Bearer realm=\"domicile\", error=\"invalid_token\""))?;
+        if let Some((theirs, ours)) = keys.elsewhere(&key) {
+            let detail = format!(
+                "This key belongs to the region {theirs}, and this is the region {ours}: call that region."
+            );
+            return Err(invalid_token().detail(detail));
+        }
+        let known = keys.find(&key).ok_or_else(invalid_token)?;
         request.extensions_mut().insert(ClientKind::App {
             key: known.name.clone(),
         });
@@ -142,6 +183,10 @@ fn bearer(value: &HeaderValue) -> Option<Secret<String>> {
     let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
     let key = key.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !key.is_empty()).then(|| Secret::from(key))
+}
+
+fn invalid_token() -> ProblemError {
+    refused("Bearer realm=\"domicile\", error=\"invalid_token\"")
 }
 
 fn refused(challenge: &'static str) -> ProblemError {
