@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
-use opentelemetry::{Context, KeyValue, global};
+use opentelemetry::{KeyValue, global};
 use tracing::field::Empty;
 use tracing::{Instrument, Span, info_span};
 use url::Url;
@@ -248,11 +248,26 @@ impl Client {
             inject_trace(request.headers_mut());
         }
         let origin = origin(request.url());
-        client
-            .execute(request)
-            .await
-            .map(Response::new)
-            .map_err(|error| EgressError::from_reqwest(error, &origin, TimeoutPhase::Answer))
+        let sent_bytes = sent_bytes(&request);
+        let counters = self.fence().contacts().begin(
+            request.url().host_str().unwrap_or_default(),
+            request.url().port_or_known_default().unwrap_or_default(),
+            self.inner.purpose,
+            sent_bytes,
+        );
+        match client.execute(request).await {
+            Ok(response) => Ok(Response::new(response, counters)),
+            Err(error) => {
+                let error = EgressError::from_reqwest(error, &origin, TimeoutPhase::Answer);
+                if matches!(error, EgressError::Refused(_)) {
+                    // Its name led to addresses that the fence refuses: nothing was sent.
+                    counters.take_back(sent_bytes);
+                } else {
+                    counters.failed();
+                }
+                Err(error)
+            }
+        }
     }
 }
 
@@ -262,6 +277,16 @@ impl fmt::Debug for Client {
             .field("purpose", &self.inner.purpose)
             .finish_non_exhaustive()
     }
+}
+
+/// The size of the body; a stream's is what it announces.
+fn sent_bytes(request: &reqwest::Request) -> usize {
+    let whole = request.body().and_then(reqwest::Body::as_bytes).map(<[u8]>::len);
+    let announced = || {
+        let length = request.headers().get(header::CONTENT_LENGTH)?;
+        length.to_str().ok()?.parse().ok()
+    };
+    whole.or_else(announced).unwrap_or(0)
 }
 
 /// Writes the outcome into the current span and returns it as attributes.
@@ -294,7 +319,7 @@ fn describe(outcome: &Result<Response, EgressError>) -> Vec<KeyValue> {
 fn inject_trace(headers: &mut HeaderMap) {
     let mut carrier = HashMap::new();
     global::get_text_map_propagator(|propagator| {
-        propagator.inject_context(&Context::current(), &mut carrier);
+        propagator.inject_context(&domicile_telemetry::context(), &mut carrier);
     });
     for (name, value) in carrier {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {

@@ -8,6 +8,7 @@ use thiserror::Error;
 use url::Url;
 
 use crate::address::classify;
+use crate::contacts::Contacts;
 use crate::metrics::Metrics;
 use crate::rule::{Rule, address_of};
 
@@ -16,6 +17,7 @@ use crate::rule::{Rule, address_of};
 pub struct Fence {
     rules: Vec<(Cow<'static, str>, Rule)>,
     settings: Vec<Setting>,
+    contacts: Contacts,
     metrics: Metrics,
 }
 
@@ -80,6 +82,7 @@ impl FenceBuilder {
         Fence {
             rules: self.rules,
             settings: self.settings,
+            contacts: Contacts::default(),
             metrics: Metrics::global(),
         }
     }
@@ -123,6 +126,11 @@ impl Fence {
             self.report(&refused);
             refused
         })
+    }
+
+    /// Whom the clients of this fence have talked to.
+    pub fn contacts(&self) -> &Contacts {
+        &self.contacts
     }
 
     fn judge(&self, url: &Url, by: NamedBy) -> Result<(), RefusedReason> {
@@ -217,6 +225,7 @@ impl Fence {
 
     fn report(&self, refused: &Refused) {
         self.metrics.refused(refused.reason);
+        self.contacts.refused(&refused.host, refused.reason);
         tracing::warn!(
             server.address = refused.host,
             reason = refused.reason.as_str(),

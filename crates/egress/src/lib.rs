@@ -4,6 +4,7 @@ pub mod address;
 pub mod rule;
 
 mod client;
+mod contacts;
 mod error;
 mod fence;
 mod following;
@@ -16,6 +17,7 @@ mod retry_after;
 pub mod testing;
 
 pub use client::{Client, Egress, Timeouts};
+pub use contacts::{Contact, Contacts, OTHER_HOSTS, Refusals};
 pub use error::{EgressError, TimeoutPhase};
 pub use fence::{Fence, FenceBuilder, Refused, RefusedReason};
 pub use following::GetFollowing;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
@@ -9,17 +10,19 @@ use futures_util::Stream;
 use http::{HeaderMap, StatusCode, header};
 use url::Url;
 
+use crate::contacts::Counters;
 use crate::error::{EgressError, TimeoutPhase, origin};
 
 /// An answer whose head has arrived. The body is read as it comes; dropping the answer ends the call. Bodies are never
 /// decompressed: they are the bytes that the other side served.
 pub struct Response {
     inner: reqwest::Response,
+    counters: Arc<Counters>,
 }
 
 impl Response {
-    pub(crate) fn new(inner: reqwest::Response) -> Self {
-        Self { inner }
+    pub(crate) fn new(inner: reqwest::Response, counters: Arc<Counters>) -> Self {
+        Self { inner, counters }
     }
 
     /// The status code.
@@ -51,7 +54,10 @@ impl Response {
     /// [`EgressError::Broken`].
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, EgressError> {
         match self.inner.chunk().await {
-            Ok(chunk) => Ok(chunk),
+            Ok(chunk) => {
+                self.counters.received(chunk.as_ref().map_or(0, Bytes::len) as u64);
+                Ok(chunk)
+            }
             Err(error) => Err(body_error(error, &origin(self.inner.url()))),
         }
     }
@@ -81,6 +87,7 @@ impl Response {
         BodyStream {
             origin: origin(self.inner.url()),
             inner: Box::pin(self.inner.bytes_stream()),
+            counters: self.counters,
         }
     }
 }
@@ -98,6 +105,7 @@ impl fmt::Debug for Response {
 pub struct BodyStream {
     origin: String,
     inner: Pin<Box<dyn Stream<Item = Result<Bytes, reqwest::Error>> + Send + Sync>>,
+    counters: Arc<Counters>,
 }
 
 impl Stream for BodyStream {
@@ -105,6 +113,9 @@ impl Stream for BodyStream {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let item = std::task::ready!(self.inner.as_mut().poll_next(cx));
+        if let Some(Ok(piece)) = &item {
+            self.counters.received(piece.len() as u64);
+        }
         Poll::Ready(item.map(|piece| piece.map_err(|error| body_error(error, &self.origin))))
     }
 }
