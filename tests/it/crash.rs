@@ -10,7 +10,7 @@ use crate::harness::process::Process;
 use crate::harness::world::{ALICE, World};
 
 /// A world whose region is the real binary.
-async fn world_with(role: &str) -> (World, Process) {
+pub async fn world_with(role: &str) -> (World, Process) {
     let mut world = World::without_region().await;
     world.release_ports();
     let process = Process::start(&world.environment, role);

@@ -13,6 +13,7 @@ mod attacks;
 mod bad_input;
 mod conflicts;
 mod crash;
+mod evidence;
 mod fence;
 mod forgery;
 mod grants;

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod admission;
+mod evidence;
 mod inbox;
 mod keys;
 
@@ -9,6 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
+use domicile_egress::Contacts;
 use domicile_kernel::RegionId;
 use domicile_telemetry::{LogFormat, Telemetry, TelemetrySettings};
 use domicile_web::extract::AppKeys;
@@ -67,6 +69,8 @@ enum Command {
         #[arg(long)]
         region: RegionId,
     },
+    /// Show, signed, what is stored where and whom the region's processes contacted
+    Evidence(evidence::EvidenceArgs),
     /// Look at the configuration without starting anything
     Config {
         #[command(subcommand)]
@@ -98,6 +102,7 @@ pub fn main() -> ExitCode {
         } => check(&environment),
         Command::AppKey { name, region } => app_key(&name, &region),
         Command::Admission { command } => in_runtime(admission::run(environment, command)),
+        Command::Evidence(arguments) => evidence::run(environment, arguments),
         Command::Inbox { command } => in_runtime(inbox::run(environment, command)),
         Command::Keys { command } => in_runtime(keys::run(environment, command)),
         Command::Migrate => in_runtime(migrate(environment)),
@@ -170,10 +175,14 @@ fn check(environment: &Environment) -> Result<(), Failure> {
     Ok(())
 }
 
-fn telemetry(settings: &Settings) -> Result<Telemetry, Failure> {
-    let otlp = collector_client(settings)?
-        .map(|(endpoint, client)| (endpoint, Arc::new(client) as Arc<dyn HttpClient>));
-    Ok(domicile_telemetry::start(TelemetrySettings {
+/// The telemetry, and the count of what it sends to the collector.
+fn telemetry(settings: &Settings) -> Result<(Telemetry, Option<Contacts>), Failure> {
+    let collector = collector_client(settings)?;
+    let contacts = collector
+        .as_ref()
+        .map(|(_, client)| client.fence().contacts().clone());
+    let otlp = collector.map(|(endpoint, client)| (endpoint, Arc::new(client) as Arc<dyn HttpClient>));
+    let telemetry = domicile_telemetry::start(TelemetrySettings {
         service_name: "domicile".to_owned(),
         service_version: env!("CARGO_PKG_VERSION").to_owned(),
         region: settings.region.id.clone(),
@@ -184,12 +193,13 @@ fn telemetry(settings: &Settings) -> Result<Telemetry, Failure> {
         },
         log_filter: settings.log_filter.clone(),
         otlp,
-    })?)
+    })?;
+    Ok((telemetry, contacts))
 }
 
 async fn migrate(environment: Environment) -> Result<(), Failure> {
     let settings = Settings::from_environment(&environment)?;
-    let telemetry = telemetry(&settings)?;
+    let (telemetry, _) = telemetry(&settings)?;
     let applied = domicile_store::migrate(&settings.database).await;
     telemetry.shutdown().await;
     let mut out = std::io::stdout().lock();
@@ -202,11 +212,12 @@ async fn migrate(environment: Environment) -> Result<(), Failure> {
 
 async fn start(environment: Environment, role: Role) -> Result<(), Failure> {
     let settings = Settings::from_environment(&environment)?;
-    let telemetry = Arc::new(telemetry(&settings)?);
+    let (telemetry, contacts) = telemetry(&settings)?;
+    let telemetry = Arc::new(telemetry);
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
     let listeners = Listeners::bind(&settings.http, role)?;
-    let region = Region::build(settings, outside::ids())?;
+    let region = Region::build(settings, outside::ids())?.counting(contacts);
     region.check().await?;
     let result = server::run(region, role, listeners, Arc::clone(&telemetry), stop).await;
     if let Some(telemetry) = Arc::into_inner(telemetry) {

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domicile_custody::Contactbook;
+use domicile_custody::evidence::Deployment;
 use domicile_delivery::{Delivery, DeliverySettings};
-use domicile_egress::{Client, Egress, EgressError, Fence, HostRule, SystemResolver, Timeouts};
+use domicile_egress::{Client, Contacts, Egress, EgressError, Fence, HostRule, SystemResolver, Timeouts};
 use domicile_intake::{Dispatcher, Intake, IntakeSettings};
 use domicile_kernel::Ids;
 use domicile_leases::{Workers, WorkersBuilder};
@@ -23,7 +25,7 @@ use url::Url;
 use crate::plugs::{
     AwsRequests, ErasedEvents, ErasedRecordings, KeptBodies, LinkTokens, LinksRouter, RecordingEvents,
 };
-use crate::settings::{DRAIN_TIMEOUT, Settings};
+use crate::settings::{DRAIN_TIMEOUT, ObjectsSettings, Settings};
 
 /// Why a region could not be built.
 #[derive(Debug, Error)]
@@ -82,6 +84,10 @@ pub struct Region {
     fetching: domicile_recordings::Parts,
     /// Events for the app.
     pub delivery: Delivery,
+    /// Writes down whom the process talks to.
+    pub contactbook: Contactbook,
+    /// The way out, for what is said of it.
+    fence: Arc<Fence>,
 }
 
 /// A way out for calls with small answers.
@@ -165,8 +171,11 @@ impl Region {
             downloads: egress.client("zoom_download", TRANSFER).for_foreign_urls(),
             api,
         };
+        let contactbook = Contactbook::new(db.clone(), ids.clone(), vec![egress.fence().contacts().clone()]);
         Ok(Self {
             settings: Arc::new(settings),
+            contactbook,
+            fence: Arc::clone(egress.fence()),
             ids,
             db,
             vault,
@@ -183,6 +192,27 @@ impl Region {
     pub async fn check(&self) -> Result<(), RegionError> {
         check_schema(&self.db).await?;
         Ok(self.vault.check().await?)
+    }
+
+    /// Counts what this fence lets out too: the collector's, which is built before the region.
+    #[must_use]
+    pub fn counting(mut self, contacts: Option<Contacts>) -> Self {
+        self.contactbook = self.contactbook.and(contacts);
+        self
+    }
+
+    /// What the evidence says of this deployment.
+    pub fn deployment(&self) -> Deployment {
+        let settings = &self.settings;
+        Deployment {
+            region_id: settings.region.id.to_string(),
+            region_name: settings.region.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            configuration_sha256: settings.digest.clone(),
+            database: settings.database.place(),
+            object_storage: object_storage(&settings.objects),
+            allowed: self.fence.allowed().chain(collector_rule(settings)).collect(),
+        }
     }
 
     /// The job engine with every kind of job: the one list.
@@ -226,6 +256,21 @@ impl Region {
             .client_ids(self.client_ids())
             .build()
     }
+}
+
+fn object_storage(objects: &ObjectsSettings) -> String {
+    let hosts = ObjectStorage::egress_rules(&objects.url, &objects.s3).unwrap_or_default();
+    let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
+    if hosts.is_empty() {
+        objects.url.to_string()
+    } else {
+        format!("{} at {}", objects.url, hosts.join(", "))
+    }
+}
+
+fn collector_rule(settings: &Settings) -> Option<String> {
+    let rule = HostRule::for_url(settings.otlp_endpoint.as_ref()?).ok()?;
+    Some(format!("{rule} (OTEL_EXPORTER_OTLP_ENDPOINT)"))
 }
 
 /// The vault alone, over a database whose schema this version knows: for the commands about its keys.

@@ -151,6 +151,9 @@ pub async fn run(
         tasks.spawn(public);
         tasks.spawn(app);
     }
+    let contactbook = region.contactbook.clone();
+    let (for_contacts, contacts_stop) = (contactbook.clone(), stop.child_token());
+    tokio::spawn(async move { for_contacts.run(contacts_stop).await });
     let (linking, intake) = (region.linking.clone(), region.intake.clone());
     let work_stop = stop.child_token();
     let mut work = JoinSet::new();
@@ -178,6 +181,7 @@ pub async fn run(
     work.join_all().await;
     intake.finish(DRAIN_TIMEOUT).await;
     linking.finish_refreshes(DRAIN_TIMEOUT).await;
+    contactbook.write().await;
     ops.stop(true).await;
     while tasks.join_next().await.is_some() {}
     match ended {

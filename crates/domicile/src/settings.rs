@@ -1,5 +1,6 @@
 //! The environment as one complete value, or every fault of it (INV-10).
 
+mod digest;
 mod environment;
 mod faults;
 mod identity;
@@ -10,6 +11,7 @@ mod reference;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use domicile_custody::evidence::EvidenceKey;
 use domicile_kernel::{RegionId, Secret};
 use domicile_linking::{Admission, IdentitySettings, ReturnUrls, UnknownCluster};
 use domicile_region::Directory;
@@ -52,6 +54,10 @@ pub struct Settings {
     pub otlp_endpoint: Option<Url>,
     /// What is logged.
     pub log_filter: String,
+    /// Signs the evidence of residency; without it there is none.
+    pub evidence_key: Option<EvidenceKey>,
+    /// SHA-256, in hexadecimal digits, over all settings that are no secrets.
+    pub digest: String,
 }
 
 /// `DOMICILE_REGION_*`

@@ -128,6 +128,13 @@ impl Fence {
         })
     }
 
+    /// Everything that is let out, as text: the rule, and the setting that says so.
+    pub fn allowed(&self) -> impl Iterator<Item = String> {
+        self.rules
+            .iter()
+            .map(|(setting, rule)| format!("{rule} ({setting})"))
+    }
+
     /// Whom the clients of this fence have talked to.
     pub fn contacts(&self) -> &Contacts {
         &self.contacts

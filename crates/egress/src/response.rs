@@ -55,7 +55,8 @@ impl Response {
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, EgressError> {
         match self.inner.chunk().await {
             Ok(chunk) => {
-                self.counters.received(chunk.as_ref().map_or(0, Bytes::len) as u64);
+                self.counters
+                    .received(chunk.as_ref().map_or(0, Bytes::len) as u64);
                 Ok(chunk)
             }
             Err(error) => Err(body_error(error, &origin(self.inner.url()))),

@@ -179,6 +179,15 @@ pub(crate) enum Hosts {
     AnyLoopback,
 }
 
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.hosts {
+            Hosts::Rule(rule) => rule.fmt(f),
+            Hosts::AnyLoopback => f.write_str("every loopback host"),
+        }
+    }
+}
+
 impl From<HostRule> for Rule {
     fn from(rule: HostRule) -> Self {
         Self {

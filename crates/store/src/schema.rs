@@ -101,6 +101,32 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// Every outside host that the region's processes called through the fence, and those that the fence refused, hour by hour.
+    egress_contacts (hour, outcome, host, port, purpose, reason) {
+        /// The beginning of the hour in which it was written down; a process writes every minute.
+        hour -> Timestamptz,
+        /// let_out: a setting allows the host; refused: none does.
+        outcome -> Text,
+        /// The host's name or address; (others) for refused ones beyond a bound.
+        host -> Text,
+        /// Its port; 0 for refused calls.
+        port -> Int4,
+        /// What the client was for, such as zoom_api; empty for refused calls.
+        purpose -> Text,
+        /// Why the fence refused; empty for calls that it let out.
+        reason -> Text,
+        /// How many calls.
+        calls -> Int8,
+        /// How many of them had no answer.
+        failed -> Int8,
+        /// The size of the bodies that were sent, in bytes.
+        sent_bytes -> Int8,
+        /// The size of the bodies that were received, in bytes.
+        received_bytes -> Int8,
+    }
+}
+
+diesel::table! {
     /// What the app is told, written in the transaction that made it true.
     events (id) {
         /// The event's id, also its webhook-id; the same for every attempt.
@@ -393,6 +419,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     audit_entries,
     connect_sessions,
     delivery_attempts,
+    egress_contacts,
     events,
     grants,
     inbox,

@@ -48,6 +48,26 @@ pub enum InvalidDatabaseUrl {
 }
 
 impl DbSettings {
+    /// Where the database is, without user and password: `host:port/name`.
+    pub fn place(&self) -> String {
+        let hosts: Vec<_> = self
+            .postgres
+            .get_hosts()
+            .iter()
+            .enumerate()
+            .map(|(index, host)| {
+                let port = self.postgres.get_ports().get(index).copied().unwrap_or(5432);
+                match host {
+                    Host::Tcp(name) => format!("{name}:{port}"),
+                    #[cfg(unix)]
+                    Host::Unix(path) => format!("{}:{port}", path.display()),
+                }
+            })
+            .collect();
+        let name = self.postgres.get_dbname().unwrap_or_default();
+        format!("{}/{name}", hosts.join(","))
+    }
+
     /// Parses a `postgres://` URL. `sslmode` is `verify-full` where it is not given, or `disable`.
     pub fn parse(url: &Secret<String>) -> Result<Self, InvalidDatabaseUrl> {
         let url = url.expose();

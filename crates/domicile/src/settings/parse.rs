@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use domicile_custody::evidence::EvidenceKey;
 use domicile_delivery::{Destination, EventSecrets};
 use domicile_egress::HostRule;
 use domicile_kernel::{RegionId, Secret};
@@ -19,6 +20,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+use super::digest::digest;
 use super::environment::Environment;
 use super::faults::Faults;
 use super::reference::{Requirement, SETTINGS};
@@ -88,6 +90,11 @@ struct AppSection {
 }
 
 #[derive(Deserialize, Default)]
+struct EvidenceSection {
+    key: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
 struct EgressSection {
     allow: Option<String>,
 }
@@ -119,6 +126,7 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, Faults> {
         reader.egress_allow(),
         reader.otlp_endpoint(),
         reader.log_filter(),
+        reader.evidence_key(),
     );
     match parts {
         (
@@ -134,6 +142,7 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, Faults> {
             Some(egress_allow),
             Some(otlp_endpoint),
             Some(log_filter),
+            Some(evidence_key),
         ) if reader.faults.is_empty() => Ok(Settings {
             region,
             http,
@@ -147,6 +156,8 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, Faults> {
             egress_allow,
             otlp_endpoint,
             log_filter,
+            evidence_key,
+            digest: digest(&reader.environment),
         }),
         _ => Err(reader.faults),
     }
@@ -463,6 +474,16 @@ impl Reader {
             .collect::<Vec<_>>()
             .into_iter()
             .collect()
+    }
+
+    #[expect(clippy::option_option, reason = "a fault and an absent option are two things")]
+    fn evidence_key(&mut self) -> Option<Option<EvidenceKey>> {
+        const KEY: &str = "DOMICILE_EVIDENCE_KEY";
+        let section: EvidenceSection = self.section("DOMICILE_EVIDENCE_");
+        match self.text(KEY, section.key).map(Secret::new) {
+            None => Some(None),
+            Some(seed) => self.faults.take(KEY, EvidenceKey::from_base64(&seed)).map(Some),
+        }
     }
 
     #[expect(clippy::option_option, reason = "a fault and an absent option are two things")]

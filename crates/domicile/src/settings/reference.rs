@@ -191,6 +191,11 @@ pub const SETTINGS: &[Setting] = &[
         "`s3://bucket/prefix` or `file:///path`",
     ),
     setting(
+        "DOMICILE_EVIDENCE_KEY",
+        Optional,
+        "the seed, 32 bytes in base64, of the Ed25519 key that signs the evidence of residency; without it there is none",
+    ),
+    setting(
         "DOMICILE_APP_API_KEYS",
         Required,
         "comma list of name:sha256-hex of the app's API keys",
