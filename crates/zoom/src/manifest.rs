@@ -21,6 +21,10 @@ pub mod scopes;
 
 pub mod lint;
 
+pub mod render;
+
+pub mod review;
+
 pub use api::{Invalid, ManifestApi, ManifestError, Publication};
 pub use difference::{Change, ChangeKind, differences, kept};
 pub use model::{

@@ -7,10 +7,28 @@ mod events;
 mod features;
 mod oauth;
 
-use domicile_region::Finding;
+use std::fmt;
+
 use url::{Host, Url};
 
 use super::Manifest;
+
+/// One breach of one rule, in the form in which findings of region files are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Where in the manifest, such as `oauth_information.scopes[2].scope`.
+    pub path: String,
+    /// What is wrong.
+    pub reason: String,
+    /// What would be right.
+    pub remedy: &'static str,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}; {}", self.path, self.reason, self.remedy)
+    }
+}
 
 /// Every breach of every rule; nothing when there is none.
 #[must_use]
