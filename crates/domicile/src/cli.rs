@@ -3,6 +3,7 @@
 mod admission;
 mod inbox;
 mod keys;
+mod zoom_app;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -57,6 +58,11 @@ enum Command {
         #[command(subcommand)]
         command: keys::KeysCommand,
     },
+    /// Keep the region's apps at Zoom's Marketplace as its file says
+    ZoomApp {
+        #[command(subcommand)]
+        command: zoom_app::ZoomAppCommand,
+    },
     /// Look at the configuration without starting anything
     Config {
         #[command(subcommand)]
@@ -89,13 +95,18 @@ pub fn main() -> ExitCode {
         Command::Admission { command } => in_runtime(admission::run(environment, command)),
         Command::Inbox { command } => in_runtime(inbox::run(environment, command)),
         Command::Keys { command } => in_runtime(keys::run(environment, command)),
+        Command::ZoomApp { command } => return ended(in_runtime(zoom_app::run(environment, command))),
         Command::Migrate => in_runtime(migrate(environment)),
         Command::Serve => in_runtime(start(environment, Role::Serve)),
         Command::Work => in_runtime(start(environment, Role::Work)),
         Command::Run => in_runtime(start(environment, Role::Run)),
     };
+    ended(result.map(|()| ExitCode::SUCCESS))
+}
+
+fn ended(result: Result<ExitCode, Failure>) -> ExitCode {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             // Standard error is all that is left to say it on.
             let _ = writeln!(std::io::stderr(), "domicile: {}", chain(failure.as_ref()));
@@ -115,7 +126,7 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-fn in_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn in_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?

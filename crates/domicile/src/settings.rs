@@ -3,6 +3,7 @@
 mod environment;
 mod faults;
 mod identity;
+mod marketplace;
 mod parse;
 mod receiving;
 mod reference;
@@ -24,6 +25,7 @@ use url::Url;
 
 pub use environment::Environment;
 pub use faults::{Fault, Faults};
+pub use marketplace::MarketplaceSettings;
 pub use reference::{Requirement, SETTINGS, Setting};
 
 /// Everything that differs between deployments (INV-11).

@@ -25,7 +25,7 @@ pub mod render;
 
 pub mod review;
 
-pub use api::{Invalid, ManifestApi, ManifestError, Publication};
+pub use api::{Invalid, ManifestApi, ManifestError, Publication, SeenApp};
 pub use difference::{Change, ChangeKind, differences, kept};
 pub use model::{
     ChatSubscription, CommandHint, DisplayInformation, DomainEntry, EventEntry, EventSubscription,

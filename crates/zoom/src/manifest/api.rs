@@ -8,7 +8,7 @@ use domicile_egress::Client;
 use domicile_kernel::{Clock, Secret};
 use http::{Method, Request, StatusCode, header};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use thiserror::Error;
 use url::Url;
 
@@ -58,6 +58,69 @@ pub enum Publication {
     Draft,
     /// Zoom does not say.
     Unknown,
+}
+
+/// An app as Zoom shows it to those who may add it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeenApp {
+    /// Whether it is out.
+    pub publication: Publication,
+    /// What can be seen of its manifest: name, description, links, usage, the names of its scopes.
+    pub manifest: Value,
+}
+
+impl SeenApp {
+    fn of(app: &Value) -> Self {
+        let links = &app["app_links"];
+        let scopes: Vec<_> = app["app_scopes"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|name| json!({ "scope": name }))
+            .collect();
+        Self {
+            publication: match app["app_status"].as_str() {
+                Some("PUBLISHED") => Publication::Published,
+                Some("UNPUBLISHED" | "SHARABLE") => Publication::Draft,
+                _ => Publication::Unknown,
+            },
+            manifest: json!({
+                "display_information": {
+                    "display_name": app["app_name"], "description": app["app_description"],
+                    "privacy_url": links["privacy_policy_url"], "terms_url": links["terms_of_use_url"],
+                    "support_url": links["support_url"], "doc_url": links["documentation_url"],
+                },
+                "oauth_information": {
+                    "usage": match app["app_usage"].as_i64() {
+                        Some(1) => Value::from("ADMIN_MANAGEMENT"),
+                        Some(2) => Value::from("USER_OPERATION"),
+                        _ => Value::Null,
+                    },
+                    "scopes": scopes,
+                },
+            }),
+        }
+    }
+
+    /// The part of a whole manifest that can be compared with what is seen.
+    pub(super) fn part_of(manifest: &Value) -> Value {
+        let (display, oauth) = (&manifest["display_information"], &manifest["oauth_information"]);
+        let fields = ["display_name", "description", "privacy_url", "terms_url", "support_url", "doc_url"];
+        let display: Map<String, Value> = fields
+            .iter()
+            .map(|field| ((*field).to_owned(), display[*field].clone()))
+            .collect();
+        let scopes: Vec<_> = oauth["scopes"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|entry| json!({ "scope": entry["scope"] }))
+            .collect();
+        json!({
+            "display_information": display,
+            "oauth_information": { "usage": oauth["usage"], "scopes": scopes },
+        })
+    }
 }
 
 /// Why a call did not do what it should.
@@ -168,28 +231,18 @@ impl ManifestApi {
         }
     }
 
-    /// Whether the app is out: `GET /marketplace/apps/{appId}` (medium).
-    pub async fn publication(&self, app_id: &str) -> Result<Publication, ManifestError> {
-        #[derive(Deserialize, Default)]
-        struct App {
-            #[serde(default)]
-            app_status: Scalar,
-        }
-
+    /// What Zoom tells of an app without its manifest: `GET /marketplace/apps/{appId}` (medium). It also answers for
+    /// published apps.
+    pub async fn app(&self, app_id: &str) -> Result<SeenApp, ManifestError> {
         let path = format!("marketplace/apps/{}", encode_segment(app_id));
         let answer = self.call(Method::GET, &path, None).await?;
         if !answer.status.is_success() {
             return Err(self.refusal(&answer));
         }
-        let app = serde_json::from_slice::<Object<App>>(&answer.body)
-            .ok()
-            .and_then(|object| object.0)
-            .unwrap_or_default();
-        Ok(match app.app_status.text().as_deref() {
-            Some("PUBLISHED") => Publication::Published,
-            Some("UNPUBLISHED" | "SHARABLE") => Publication::Draft,
-            _ => Publication::Unknown,
-        })
+        match serde_json::from_slice::<Value>(&answer.body) {
+            Ok(app @ Value::Object(_)) => Ok(SeenApp::of(&app)),
+            _ => Err(ApiError::Unreadable("the app is not a JSON object").into()),
+        }
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, ApiError> {
@@ -372,7 +425,7 @@ mod tests {
         .await;
         let mut found = Vec::new();
         for _ in 0..3 {
-            found.push(api.publication("a").await.unwrap());
+            found.push(api.app("a").await.unwrap().publication);
         }
         assert_eq!(found, [Publication::Published, Publication::Draft, Publication::Unknown]);
     }

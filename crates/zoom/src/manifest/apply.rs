@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::difference::is_empty;
 use super::redact::is_secret;
-use super::{Change, Manifest, ManifestApi, ManifestError, Publication, differences, kept, overlay};
+use super::{Change, Manifest, ManifestApi, ManifestError, Publication, SeenApp, differences, kept, overlay};
 use crate::api::ApiError;
 
 /// What an update of one app would change.
@@ -24,6 +24,8 @@ pub struct Plan {
     pub kept: Vec<Change>,
     /// Secrets that are in use and that the export does not show: a put may blank them.
     pub hidden_secrets: Vec<String>,
+    /// The app is out: only what Zoom shows of it without its manifest was compared, and the plan cannot be carried out.
+    pub published: bool,
 }
 
 /// Why there is no plan, or it was not carried out.
@@ -65,16 +67,43 @@ fn paths(changes: &[Change]) -> String {
 
 /// Exports the live app and compares it with what is wanted.
 pub async fn plan(api: &ManifestApi, app_id: &str, wanted: &Manifest) -> Result<Plan, ApplyError> {
-    let live = export(api, app_id).await?;
     let wanted = wanted.to_value();
+    let live = match export(api, app_id).await? {
+        Exported::Manifest(manifest) => manifest,
+        Exported::Published(seen) => {
+            let wanted = SeenApp::part_of(&wanted);
+            return Ok(Plan {
+                changes: differences(&seen.manifest, &wanted),
+                kept: Vec::new(),
+                hidden_secrets: Vec::new(),
+                published: true,
+                live: seen.manifest,
+                wanted,
+            });
+        }
+    };
     let laid = overlay(&live, &wanted);
     Ok(Plan {
         changes: differences(&live, &laid),
         kept: kept(&live, &wanted),
         hidden_secrets: hidden_secrets(&laid),
+        published: false,
         live,
         wanted: laid,
     })
+}
+
+impl Plan {
+    /// Whether the plan may be carried out, as far as that can be told without trying.
+    pub fn may_apply(&self, may_blank_secrets: bool) -> Result<(), ApplyError> {
+        if self.published {
+            Err(ApplyError::Published)
+        } else if !(self.changes.is_empty() || may_blank_secrets || self.hidden_secrets.is_empty()) {
+            Err(ApplyError::HiddenSecrets(self.hidden_secrets.clone()))
+        } else {
+            Ok(())
+        }
+    }
 }
 
 /// Carries the plan out. Nothing is done where nothing differs.
@@ -84,26 +113,25 @@ pub async fn apply(
     plan: &Plan,
     may_blank_secrets: bool,
 ) -> Result<(), ApplyError> {
+    plan.may_apply(may_blank_secrets)?;
     if plan.changes.is_empty() {
         return Ok(());
     }
-    if !may_blank_secrets && !plan.hidden_secrets.is_empty() {
-        return Err(ApplyError::HiddenSecrets(plan.hidden_secrets.clone()));
-    }
     api.validate(Some(app_id), &plan.wanted).await?;
-    let meanwhile = differences(&plan.live, &export(api, app_id).await?);
+    let meanwhile = differences(&plan.live, &draft(api, app_id).await?);
     if !meanwhile.is_empty() {
         return Err(ApplyError::ChangedMeanwhile(meanwhile));
     }
     let put = api.put(app_id, &plan.wanted).await;
     match put {
         Ok(()) => {}
-        Err(ManifestError::NotADraft) => return Err(no_manifest(api, app_id).await),
+        // It was published since the export a moment ago.
+        Err(ManifestError::NotADraft) => return draft(api, app_id).await.and(Err(ApplyError::NoManifest)),
         // The answer is lost, not the put: what is there now says how it went.
         Err(ManifestError::Api(ApiError::Egress(ref lost))) if EgressError::may_have_arrived(lost) => {}
         Err(refused) => return Err(refused.into()),
     }
-    let not_kept = differences(&plan.wanted, &export(api, app_id).await?);
+    let not_kept = differences(&plan.wanted, &draft(api, app_id).await?);
     match put {
         _ if not_kept.is_empty() => Ok(()),
         Ok(()) => Err(ApplyError::NotKept(not_kept)),
@@ -111,19 +139,29 @@ pub async fn apply(
     }
 }
 
-async fn export(api: &ManifestApi, app_id: &str) -> Result<Value, ApplyError> {
+/// What Zoom gives of an app.
+enum Exported {
+    Manifest(Value),
+    /// It has one refusal for published apps and for apps that never had a manifest; the app itself tells which.
+    Published(SeenApp),
+}
+
+async fn export(api: &ManifestApi, app_id: &str) -> Result<Exported, ApplyError> {
     match api.export(app_id).await {
-        Ok(manifest) => Ok(manifest),
-        Err(ManifestError::NotADraft) => Err(no_manifest(api, app_id).await),
+        Ok(manifest) => Ok(Exported::Manifest(manifest)),
+        Err(ManifestError::NotADraft) => match api.app(app_id).await {
+            Ok(seen) if seen.publication == Publication::Published => Ok(Exported::Published(seen)),
+            Ok(_) | Err(_) => Err(ApplyError::NoManifest),
+        },
         Err(error) => Err(error.into()),
     }
 }
 
-/// Zoom has one refusal for published apps and for apps that never had a manifest.
-async fn no_manifest(api: &ManifestApi, app_id: &str) -> ApplyError {
-    match api.publication(app_id).await {
-        Ok(Publication::Published) => ApplyError::Published,
-        Ok(Publication::Draft | Publication::Unknown) | Err(_) => ApplyError::NoManifest,
+/// The manifest of an app that must be a draft.
+async fn draft(api: &ManifestApi, app_id: &str) -> Result<Value, ApplyError> {
+    match export(api, app_id).await? {
+        Exported::Manifest(manifest) => Ok(manifest),
+        Exported::Published(_) => Err(ApplyError::Published),
     }
 }
 
