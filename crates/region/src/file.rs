@@ -57,6 +57,47 @@ pub struct RegionFile {
     pub exceptions: Vec<Exception>,
 }
 
+impl RegionFile {
+    /// The public URL without a slash at its end, so that a route can follow.
+    pub fn base_url(&self) -> &str {
+        self.http.public_url.trim_end_matches('/')
+    }
+
+    /// Every reference to a secret, with its path.
+    pub fn secrets(&self) -> Vec<(String, &SecretRef)> {
+        let mut secrets = Vec::new();
+        for (name, app) in self.zoom.apps.named() {
+            let path = format!("zoom.apps.{name}");
+            secrets.push((format!("{path}.clientSecret"), Some(&app.client_secret)));
+            secrets.push((format!("{path}.webhookSecrets"), Some(&app.webhook_secrets)));
+            secrets.push((
+                format!("{path}.webhookAuthorization"),
+                app.webhook_authorization.as_ref(),
+            ));
+            secrets.push((format!("{path}.webhookHeader"), app.webhook_header.as_ref()));
+        }
+        secrets.push(("app.apiKeys".to_owned(), Some(&self.app.api_keys)));
+        secrets.push(("app.eventsSecrets".to_owned(), self.app.events_secrets.as_ref()));
+        secrets.push(("database.urlSecret".to_owned(), Some(&self.database.url_secret)));
+        let access_key = self
+            .objects
+            .credentials
+            .as_ref()
+            .and_then(|credentials| credentials.access_key.as_ref());
+        if let Some(key) = access_key {
+            let path = "objects.credentials.accessKey";
+            secrets.push((format!("{path}.id"), Some(&key.id)));
+            secrets.push((format!("{path}.secret"), Some(&key.secret)));
+            secrets.push((format!("{path}.sessionToken"), key.session_token.as_ref()));
+        }
+        secrets.push(("vault.keysSecret".to_owned(), self.vault.keys_secret.as_ref()));
+        secrets
+            .into_iter()
+            .filter_map(|(path, secret)| secret.map(|secret| (path, secret)))
+            .collect()
+    }
+}
+
 /// `region`: who it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
