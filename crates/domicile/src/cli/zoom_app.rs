@@ -208,7 +208,11 @@ fn lint_region(region: &OneRegion, app: WhichApp) -> Result<ExitCode, Failure> {
     let mut found = Vec::new();
     for kind in app.of(&file) {
         let manifest = render::render(&file, kind)?;
-        found.extend(lint(&manifest).into_iter().map(|finding| (format!("{}, {kind} app", path.display()), finding)));
+        found.extend(
+            lint(&manifest)
+                .into_iter()
+                .map(|finding| (format!("{}, {kind} app", path.display()), finding)),
+        );
     }
     told(&found)
 }
@@ -216,7 +220,10 @@ fn lint_region(region: &OneRegion, app: WhichApp) -> Result<ExitCode, Failure> {
 fn lint_file(path: &Path) -> Result<ExitCode, Failure> {
     let manifest = Manifest::parse(&files::text(path)?)?;
     let name = path.display().to_string();
-    let found: Vec<_> = lint(&manifest).into_iter().map(|finding| (name.clone(), finding)).collect();
+    let found: Vec<_> = lint(&manifest)
+        .into_iter()
+        .map(|finding| (name.clone(), finding))
+        .collect();
     told(&found)
 }
 

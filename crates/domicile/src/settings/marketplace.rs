@@ -18,7 +18,10 @@ impl MarketplaceSettings {
     pub fn from_environment(environment: &Environment) -> Result<Self, Faults> {
         let mut faults = Faults::default();
         let environment = environment.resolved(&mut faults);
-        let token = environment.get(TOKEN).map(str::trim).filter(|token| !token.is_empty());
+        let token = environment
+            .get(TOKEN)
+            .map(str::trim)
+            .filter(|token| !token.is_empty());
         match token {
             None => faults.add(
                 TOKEN,
@@ -57,13 +60,24 @@ mod tests {
         std::fs::write(file.path(), "TOKEN\n").unwrap();
         let path = file.path().to_str().unwrap();
         for (name, value) in [(TOKEN, "TOKEN"), ("DOMICILE_MARKETPLACE_TOKEN_FILE", path)] {
-            assert_eq!(read(&[(name, value)]).unwrap_or_else(|fault| panic!("{fault}")).token.expose(), "TOKEN");
+            assert_eq!(
+                read(&[(name, value)])
+                    .unwrap_or_else(|fault| panic!("{fault}"))
+                    .token
+                    .expose(),
+                "TOKEN"
+            );
         }
     }
 
     #[test]
     fn a_missing_or_broken_token_is_a_fault_that_does_not_show_it() {
-        assert!(read(&[]).err().unwrap().contains("DOMICILE_MARKETPLACE_TOKEN: is not set"));
+        assert!(
+            read(&[])
+                .err()
+                .unwrap()
+                .contains("DOMICILE_MARKETPLACE_TOKEN: is not set")
+        );
         let fault = read(&[(TOKEN, "PLANTED two")]).err().unwrap();
         assert!(fault.contains(TOKEN) && !fault.contains("PLANTED"), "{fault}");
     }

@@ -105,7 +105,14 @@ impl SeenApp {
     /// The part of a whole manifest that can be compared with what is seen.
     pub(super) fn part_of(manifest: &Value) -> Value {
         let (display, oauth) = (&manifest["display_information"], &manifest["oauth_information"]);
-        let fields = ["display_name", "description", "privacy_url", "terms_url", "support_url", "doc_url"];
+        let fields = [
+            "display_name",
+            "description",
+            "privacy_url",
+            "terms_url",
+            "support_url",
+            "doc_url",
+        ];
         let display: Map<String, Value> = fields
             .iter()
             .map(|field| ((*field).to_owned(), display[*field].clone()))
@@ -146,7 +153,11 @@ pub enum ManifestError {
 fn list(faults: &[Invalid]) -> String {
     match faults {
         [] => "it does not say why".to_owned(),
-        faults => faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+        faults => faults
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("; "),
     }
 }
 
@@ -246,7 +257,8 @@ impl ManifestApi {
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, ApiError> {
-        let url = Url::parse(&format!("{}/v2/{path}", self.base.as_str())).map_err(|_| ApiError::NotARequest)?;
+        let url =
+            Url::parse(&format!("{}/v2/{path}", self.base.as_str())).map_err(|_| ApiError::NotARequest)?;
         if !self.hosts.allows(&url) {
             return Err(ApiError::HostNotAllowed);
         }
@@ -288,7 +300,10 @@ impl ManifestApi {
             return ManifestError::Invalid(faults(wire.errors));
         }
         let code = wire.code.integer();
-        let draft_alone = wire.message.text().is_some_and(|text| text.contains("Draft General app"));
+        let draft_alone = wire
+            .message
+            .text()
+            .is_some_and(|text| text.contains("Draft General app"));
         match answer.status {
             _ if draft_alone => ManifestError::NotADraft,
             StatusCode::NOT_FOUND if code == Some(i64::from(NOT_EXPORTABLE)) => ManifestError::NotADraft,
@@ -346,7 +361,8 @@ mod tests {
 
     #[tokio::test]
     async fn only_ok_true_is_a_good_verdict_whatever_the_status() {
-        let invalid = r#"{"ok":false,"error":"invalid_manifest","errors":[{"setting":"/a","message":"bad\u001b[0m"}]}"#;
+        let invalid =
+            r#"{"ok":false,"error":"invalid_manifest","errors":[{"setting":"/a","message":"bad\u001b[0m"}]}"#;
         let (fake, api) = api(&[
             (200, r#"{"ok":true,"error":"","errors":null}"#),
             (200, invalid),
@@ -358,7 +374,10 @@ mod tests {
         .await;
         api.validate(Some("A"), &json!({ "x": 1 })).await.unwrap();
         let request = &fake.requests()[0];
-        assert!(request.starts_with("POST /v2/marketplace/apps/manifest/validate HTTP/1.1\r\n"), "{request}");
+        assert!(
+            request.starts_with("POST /v2/marketplace/apps/manifest/validate HTTP/1.1\r\n"),
+            "{request}"
+        );
         assert!(request.contains("authorization: Bearer TOKEN\r\n"), "{request}");
         let (_, body) = request.split_once("\r\n\r\n").unwrap();
         let body: Value = serde_json::from_str(body).unwrap();
@@ -369,7 +388,10 @@ mod tests {
         assert!(matches!(told, ManifestError::Invalid(faults) if faults.is_empty()));
         for _ in 0..3 {
             let told = api.validate(None, &json!({})).await.unwrap_err();
-            assert!(matches!(told, ManifestError::Api(ApiError::Unreadable(_))), "{told:?}");
+            assert!(
+                matches!(told, ManifestError::Api(ApiError::Unreadable(_))),
+                "{told:?}"
+            );
         }
     }
 
@@ -387,7 +409,10 @@ mod tests {
         assert!(fake.requests()[0].starts_with("GET /v2/marketplace/apps/a%2Fb/manifest HTTP/1.1\r\n"));
         assert!(matches!(api.export("a").await, Err(ManifestError::NotADraft)));
         assert!(matches!(api.export("a").await, Err(ManifestError::NotFound)));
-        assert!(matches!(api.export("a").await, Err(ManifestError::Api(ApiError::Unreadable(_)))));
+        assert!(matches!(
+            api.export("a").await,
+            Err(ManifestError::Api(ApiError::Unreadable(_)))
+        ));
     }
 
     #[tokio::test]
@@ -402,7 +427,10 @@ mod tests {
         .await;
         api.put("a", &json!({ "x": 1 })).await.unwrap();
         let request = &fake.requests()[0];
-        assert!(request.starts_with("PUT /v2/marketplace/apps/a/manifest HTTP/1.1\r\n"), "{request}");
+        assert!(
+            request.starts_with("PUT /v2/marketplace/apps/a/manifest HTTP/1.1\r\n"),
+            "{request}"
+        );
         assert!(request.ends_with(r#"{"manifest":{"x":1}}"#), "{request}");
         let put = async || api.put("a", &json!({})).await.unwrap_err();
         assert!(matches!(put().await, ManifestError::Invalid(faults) if faults[0].setting == "/s"));
@@ -427,6 +455,9 @@ mod tests {
         for _ in 0..3 {
             found.push(api.app("a").await.unwrap().publication);
         }
-        assert_eq!(found, [Publication::Published, Publication::Draft, Publication::Unknown]);
+        assert_eq!(
+            found,
+            [Publication::Published, Publication::Draft, Publication::Unknown]
+        );
     }
 }

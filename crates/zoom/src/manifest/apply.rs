@@ -62,7 +62,11 @@ pub enum ApplyError {
 }
 
 fn paths(changes: &[Change]) -> String {
-    changes.iter().map(|change| change.path.as_str()).collect::<Vec<_>>().join(", ")
+    changes
+        .iter()
+        .map(|change| change.path.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Exports the live app and compares it with what is wanted.
@@ -174,14 +178,19 @@ fn hidden_secrets(manifest: &Value) -> Vec<String> {
         .unwrap_or_default();
     let mut hidden = Vec::new();
     for (index, event) in events.iter().enumerate() {
-        for side in ["development_event_custom_header", "production_event_custom_header"] {
+        for side in [
+            "development_event_custom_header",
+            "production_event_custom_header",
+        ] {
             let Some(header) = event.get(side).and_then(Value::as_object) else {
                 continue;
             };
             let switched_on = header
                 .get("custom_header_type")
                 .is_some_and(|kind| !is_empty(kind) && kind != &Value::from(0));
-            let shown = header.iter().any(|(name, value)| is_secret(name) && !is_empty(value));
+            let shown = header
+                .iter()
+                .any(|(name, value)| is_secret(name) && !is_empty(value));
             if switched_on && !shown {
                 hidden.push(format!("features.event_subscription.events[{index}].{side}"));
             }
@@ -203,7 +212,10 @@ mod tests {
         };
         let path = "features.event_subscription.events[0].production_event_custom_header";
         assert_eq!(with(json!({ "custom_header_type": 1, "username": "u" })), [path]);
-        assert_eq!(with(json!({ "custom_header_type": "3", "custom_header_key": "x-a" })), [path]);
+        assert_eq!(
+            with(json!({ "custom_header_type": "3", "custom_header_key": "x-a" })),
+            [path]
+        );
         let none: [&str; 0] = [];
         assert_eq!(with(json!({ "custom_header_type": 1, "password": "p" })), none);
         assert_eq!(with(json!({ "custom_header_type": 0 })), none);

@@ -67,7 +67,8 @@ fn compare(changes: &mut Vec<Change>, path: &str, name: &str, from: &Value, to: 
                 } else {
                     format!("{path}.{name}")
                 };
-                let side = |side: &serde_json::Map<String, Value>| side.get(name).cloned().unwrap_or_default();
+                let side =
+                    |side: &serde_json::Map<String, Value>| side.get(name).cloned().unwrap_or_default();
                 compare(changes, &place, name, &side(old), &side(new));
             }
         }
@@ -179,7 +180,10 @@ mod tests {
     #[test]
     fn empty_off_and_missing_are_one_and_order_does_not_count() {
         let from = json!({ "a": "", "b": { "c": false, "d": [] }, "products": ["X", "Y"] });
-        assert_eq!(told(&from, &json!({ "products": ["Y", "X"], "e": null })), [""; 0]);
+        assert_eq!(
+            told(&from, &json!({ "products": ["Y", "X"], "e": null })),
+            [""; 0]
+        );
     }
 
     #[test]
@@ -207,7 +211,10 @@ mod tests {
     #[test]
     fn what_is_kept_is_what_nobody_asked_for() {
         let live = json!({ "a": 1, "b": { "c": 2, "d": "" }, "e": false });
-        let kept: Vec<_> = kept(&live, &json!({ "b": { "x": 1 } })).into_iter().map(|it| it.path).collect();
+        let kept: Vec<_> = kept(&live, &json!({ "b": { "x": 1 } }))
+            .into_iter()
+            .map(|it| it.path)
+            .collect();
         assert_eq!(kept, ["b.c", "a"]);
     }
 

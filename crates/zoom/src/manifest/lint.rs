@@ -60,7 +60,9 @@ impl Findings {
             Err(_) => "it is no URL",
             Ok(url) if url.scheme() != "https" => "it is not https",
             Ok(url) if !has_public_name(&url) => "its host is no public name",
-            Ok(url) if !url.username().is_empty() || url.password().is_some() => "it holds a user name or password",
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                "it holds a user name or password"
+            }
             Ok(url) if url.fragment().is_some() => "it holds a fragment",
             Ok(_) => return,
         };

@@ -344,8 +344,8 @@ pub struct NotAManifest(String);
 impl Manifest {
     /// Reads a downloaded manifest, or what an API call wraps. The error names the member at fault and no value.
     pub fn parse(text: &str) -> Result<Self, NotAManifest> {
-        let value: Value =
-            serde_json::from_str(text).map_err(|error| NotAManifest(format!("no JSON, line {}", error.line())))?;
+        let value: Value = serde_json::from_str(text)
+            .map_err(|error| NotAManifest(format!("no JSON, line {}", error.line())))?;
         Self::from_value(&value)
     }
 
@@ -358,9 +358,8 @@ impl Manifest {
         if !inner.is_object() {
             return Err(NotAManifest("no JSON object".to_owned()));
         }
-        serde_path_to_error::deserialize(inner).map_err(|error| {
-            NotAManifest(format!("{} has a value of the wrong kind", error.path()))
-        })
+        serde_path_to_error::deserialize(inner)
+            .map_err(|error| NotAManifest(format!("{} has a value of the wrong kind", error.path())))
     }
 
     /// As JSON.
@@ -405,7 +404,10 @@ mod tests {
         let wrong = fault(json!({ "oauth_information": { "scopes": "PLANTED" } }));
         assert!(wrong.contains("oauth_information"), "{wrong}");
         let wrong = fault(json!({ "oauth_information": { "usage": "PLANTED" } }));
-        assert!(wrong.contains("oauth_information.usage") && !wrong.contains("PLANTED"), "{wrong}");
+        assert!(
+            wrong.contains("oauth_information.usage") && !wrong.contains("PLANTED"),
+            "{wrong}"
+        );
         assert!(Manifest::parse("{").unwrap_err().to_string().contains("line 1"));
         assert!(fault(json!([])).contains("object"));
     }

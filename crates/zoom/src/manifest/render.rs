@@ -95,7 +95,11 @@ pub fn render(region: &RegionFile, kind: AppKind) -> Result<Manifest, RenderErro
         display_information: display(region, app),
         oauth_information: oauth(app, &redirect),
         features: Features {
-            products: app.products.iter().map(|product| name(*product).to_owned()).collect(),
+            products: app
+                .products
+                .iter()
+                .map(|product| name(*product).to_owned())
+                .collect(),
             domain_allow_list: domains(region, app, &redirect),
             // Off rather than left out, so that what is switched on by hand is found.
             team_chat_subscription: Some(chat.map_or_else(ChatSubscription::default, bot)),
@@ -123,7 +127,10 @@ impl Environments<'_> {
         let development = match &self.app.development {
             None => production.to_owned(),
             Some(development) => {
-                let not_a_url = |_| RenderError::NotAUrl { app: self.kind, field };
+                let not_a_url = |_| RenderError::NotAUrl {
+                    app: self.kind,
+                    field,
+                };
                 let path = Url::parse(production).map_err(not_a_url)?;
                 let base = Url::parse(&development.public_url).map_err(|_| RenderError::NotAUrl {
                     app: self.kind,
@@ -303,7 +310,12 @@ pub(super) mod tests {
     fn every_app_of_the_samples_is_rendered_without_a_finding() {
         for text in SAMPLES {
             let region = region(text);
-            assert_eq!(apps(&region).collect::<Vec<_>>(), AppKind::ALL, "{}", region.region.id);
+            assert_eq!(
+                apps(&region).collect::<Vec<_>>(),
+                AppKind::ALL,
+                "{}",
+                region.region.id
+            );
             for app in AppKind::ALL {
                 let manifest = render(&region, app).unwrap();
                 assert_eq!(lint(&manifest), [], "{} {app}", region.region.id);
@@ -367,7 +379,10 @@ pub(super) mod tests {
                 "production_webhook_url": "https://zoom.eu.example.com/zoom/events",
             }] })
         );
-        assert_eq!(manifest["features"]["team_chat_subscription"], json!({ "enable": false }));
+        assert_eq!(
+            manifest["features"]["team_chat_subscription"],
+            json!({ "enable": false })
+        );
         assert_eq!(manifest["display_information"]["discover_type"], "LISTED");
         assert_eq!(manifest["display_information"]["install_type"], "LANDING_PAGE");
     }
@@ -395,6 +410,9 @@ pub(super) mod tests {
         assert_eq!(manifest.features.domain_allow_list.len(), 2);
         assert_eq!(lint(&manifest), []);
         region.zoom.apps.bot = None;
-        assert!(matches!(render(&region, AppKind::Bot), Err(RenderError::NoSuchApp { .. })));
+        assert!(matches!(
+            render(&region, AppKind::Bot),
+            Err(RenderError::NoSuchApp { .. })
+        ));
     }
 }

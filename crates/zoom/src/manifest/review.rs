@@ -12,8 +12,8 @@ use domicile_region::RegionFile;
 use domicile_region::file::MarketplaceApp;
 use url::Url;
 
-use super::render::{AppKind, RenderError, render};
 use super::Manifest;
+use super::render::{AppKind, RenderError, render};
 
 /// One document of a pack.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -64,7 +64,9 @@ pub fn event_needs(event: &str) -> EventNeeds {
     match event {
         "app_deauthorized" => EventNeeds::Nothing,
         "meeting.started" | "meeting.ended" => EventNeeds::Scope("meeting:read:meeting"),
-        _ if event.starts_with("meeting.rtms_") || event.starts_with("rtms.concurrency_") => EventNeeds::Refused,
+        _ if event.starts_with("meeting.rtms_") || event.starts_with("rtms.concurrency_") => {
+            EventNeeds::Refused
+        }
         _ if event.starts_with("recording.") => EventNeeds::Scope("cloud_recording:read:recording"),
         _ if event.starts_with("user.") => EventNeeds::Scope("user:read:user"),
         _ => EventNeeds::NotKnown,
@@ -82,7 +84,11 @@ mod tests {
             ("user:read:user:admin", Some(ScopeFault::NeedsAdminManaged), None),
             (BOT, Some(ScopeFault::NeedsAdminManaged), None),
             ("user:read", Some(ScopeFault::Classic), Some(ScopeFault::Classic)),
-            ("recording:read:admin", Some(ScopeFault::Classic), Some(ScopeFault::Classic)),
+            (
+                "recording:read:admin",
+                Some(ScopeFault::Classic),
+                Some(ScopeFault::Classic),
+            ),
             (
                 "marketplace:write:websocket_connection",
                 Some(ScopeFault::AppOwned),
@@ -97,7 +103,10 @@ mod tests {
     #[test]
     fn events_need_the_scopes_that_zooms_pages_name() {
         for (event, needs) in [
-            ("recording.completed", EventNeeds::Scope("cloud_recording:read:recording")),
+            (
+                "recording.completed",
+                EventNeeds::Scope("cloud_recording:read:recording"),
+            ),
             ("meeting.ended", EventNeeds::Scope("meeting:read:meeting")),
             ("user.deactivated", EventNeeds::Scope("user:read:user")),
             ("app_deauthorized", EventNeeds::Nothing),

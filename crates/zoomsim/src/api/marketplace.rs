@@ -177,7 +177,11 @@ fn app_of(sim: &Sim, caller: &Caller, request: &HttpRequest) -> Result<App, ApiE
 }
 
 fn unknown(id: &str) -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, 1401, format!("APP ID does not exist: {id}"))
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        1401,
+        format!("APP ID does not exist: {id}"),
+    )
 }
 
 /// The body and the manifest in it.

@@ -38,7 +38,10 @@ impl Sim {
             .with_manifest(app, manifest, Occasion::ByHand)
             .await
             .map_err(|ManifestRefused(faults)| {
-                let words: Vec<_> = faults.iter().map(|it| format!("{}: {}", it.setting, it.message)).collect();
+                let words: Vec<_> = faults
+                    .iter()
+                    .map(|it| format!("{}: {}", it.setting, it.message))
+                    .collect();
                 ControlError::Invalid(words.join("; "))
             })?;
         Ok(self.save_app(app))
@@ -78,7 +81,13 @@ mod tests {
     #[test]
     fn a_merge_patch_agrees_with_rfc_7396() {
         let mut value = json!({ "a": "b", "c": { "d": "e", "f": "g" }, "l": [1, 2] });
-        merge(&mut value, &json!({ "a": "z", "c": { "f": null }, "l": [3], "n": { "x": { "y": null } } }));
-        assert_eq!(value, json!({ "a": "z", "c": { "d": "e" }, "l": [3], "n": { "x": {} } }));
+        merge(
+            &mut value,
+            &json!({ "a": "z", "c": { "f": null }, "l": [3], "n": { "x": { "y": null } } }),
+        );
+        assert_eq!(
+            value,
+            json!({ "a": "z", "c": { "d": "e" }, "l": [3], "n": { "x": {} } })
+        );
     }
 }

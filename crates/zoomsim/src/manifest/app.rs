@@ -34,10 +34,15 @@ impl App {
             .iter()
             .filter_map(Value::as_str)
             .any(|entry| covers(entry, text));
-        let host = |text: &str| Url::parse(text).ok().and_then(|url| url.host_str().map(str::to_owned));
+        let host = |text: &str| {
+            Url::parse(text)
+                .ok()
+                .and_then(|url| url.host_str().map(str::to_owned))
+        };
         allowed
             && (oauth["strict_mode"] != true || registered.contains(&text))
-            && (oauth["subdomain_strict_mode"] != true || registered.iter().any(|uri| host(uri) == host(text)))
+            && (oauth["subdomain_strict_mode"] != true
+                || registered.iter().any(|uri| host(uri) == host(text)))
     }
 
     /// Takes over what a manifest says of everything but subscriptions.
@@ -50,7 +55,13 @@ impl App {
             Some("ADMIN_MANAGEMENT") => Usage::AdminManaged,
             _ => Usage::UserManaged,
         };
-        let texts = |value: &Value| list(value).iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        let texts = |value: &Value| {
+            list(value)
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect()
+        };
         self.redirect_uris = texts(&oauth["oauth_allow_list"]);
         let scopes = |optional: bool| {
             list(&oauth["scopes"])
@@ -71,7 +82,11 @@ impl App {
         if subscription["enable"] != true {
             return Vec::new();
         }
-        let field = if self.published { "production_webhook_url" } else { "development_webhook_url" };
+        let field = if self.published {
+            "production_webhook_url"
+        } else {
+            "development_webhook_url"
+        };
         let entries = list(&subscription["events"]).iter().enumerate();
         entries
             .filter_map(|(index, entry)| {
@@ -106,7 +121,10 @@ impl App {
             .pointer_mut("/features/event_subscription/events")
             .and_then(Value::as_array_mut);
         for entry in events.into_iter().flatten() {
-            for field in ["development_event_custom_header", "production_event_custom_header"] {
+            for field in [
+                "development_event_custom_header",
+                "production_event_custom_header",
+            ] {
                 if let Some(header) = entry.get_mut(field).and_then(Value::as_object_mut) {
                     header.retain(|name, _| !WRITE_ONLY.contains(&name.as_str()));
                 }

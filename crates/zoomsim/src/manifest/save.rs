@@ -25,7 +25,12 @@ pub(crate) struct ManifestRefused(pub Vec<Fault>);
 
 impl Sim {
     /// What the validator finds; an app's own slash command is not taken.
-    pub(crate) fn manifest_faults(&self, manifest: &Value, own_app_id: &str, occasion: Occasion) -> Vec<Fault> {
+    pub(crate) fn manifest_faults(
+        &self,
+        manifest: &Value,
+        own_app_id: &str,
+        occasion: Occasion,
+    ) -> Vec<Fault> {
         let taken = |command: &str| {
             self.apps()
                 .iter()
@@ -58,12 +63,14 @@ impl Sim {
                     ..known
                 },
                 None => {
-                    self.challenge(&wanted.url, &app.secret_token).await.map_err(|failure| {
-                        ManifestRefused(vec![Fault {
-                            setting: wanted.setting,
-                            message: format!("URL validation failed: {failure}"),
-                        }])
-                    })?;
+                    self.challenge(&wanted.url, &app.secret_token)
+                        .await
+                        .map_err(|failure| {
+                            ManifestRefused(vec![Fault {
+                                setting: wanted.setting,
+                                message: format!("URL validation failed: {failure}"),
+                            }])
+                        })?;
                     Subscription {
                         id: random::short_id(self.rng()),
                         url: wanted.url,

@@ -211,9 +211,16 @@ fn events(manifest: &Value, usage: Option<Usage>, saves_rtms: bool, faults: &mut
     let section = "/features/event_subscription";
     let subscriptions = list(&subscription["events"]);
     if subscriptions.len() > SUBSCRIPTIONS {
-        faults.add(format!("{section}/events"), "at most 20 event subscriptions are allowed");
+        faults.add(
+            format!("{section}/events"),
+            "at most 20 event subscriptions are allowed",
+        );
     }
-    let suffix = if usage == Some(Usage::AdminManaged) { ":admin" } else { "" };
+    let suffix = if usage == Some(Usage::AdminManaged) {
+        ":admin"
+    } else {
+        ""
+    };
     let scopes = list(&manifest["oauth_information"]["scopes"]);
     let has = |scope: &str| {
         let name = format!("{scope}{suffix}");
@@ -261,7 +268,9 @@ fn needs(event: &str) -> Needs {
     match event {
         "app_deauthorized" => Needs::Nothing,
         "meeting.started" | "meeting.ended" => Needs::Scope("meeting:read:meeting"),
-        _ if event.starts_with("meeting.rtms_") || event.starts_with("rtms.concurrency_") => Needs::RealTimeMedia,
+        _ if event.starts_with("meeting.rtms_") || event.starts_with("rtms.concurrency_") => {
+            Needs::RealTimeMedia
+        }
         _ if event.starts_with("recording.") => Needs::Scope("cloud_recording:read:recording"),
         _ if event.starts_with("user.") => Needs::Scope("user:read:user"),
         _ => Needs::Unknown,
@@ -313,8 +322,16 @@ mod tests {
     fn what_zoom_refuses_is_refused_and_says_where() {
         assert_eq!(settings(&good()), [""; 0]);
         for (pointer, value, setting) in [
-            ("/display_information/display_name", json!("x".repeat(50)), "/display_information/display_name"),
-            ("/display_information", json!({ "display_name": "A", "discover_type": "listed" }), "/display_information/discover_type"),
+            (
+                "/display_information/display_name",
+                json!("x".repeat(50)),
+                "/display_information/display_name",
+            ),
+            (
+                "/display_information",
+                json!({ "display_name": "A", "discover_type": "listed" }),
+                "/display_information/discover_type",
+            ),
             (
                 "/display_information",
                 json!({ "display_name": "A", "install_type": "LANDING_PAGE" }),
@@ -325,10 +342,26 @@ mod tests {
                 json!({ "display_name": "A", "business_lines": ["other", "sales"] }),
                 "/display_information/business_lines[1]",
             ),
-            ("/oauth_information/usage", json!("ACCOUNT_OPERATION"), "/oauth_information/usage"),
-            ("/oauth_information/scopes/1/scope", json!("user:read"), "/oauth_information/scopes[1]"),
-            ("/oauth_information/scopes/0/scope", json!("marketplace:write:event_subscription"), "/oauth_information/scopes[0]"),
-            ("/features/products/0", json!("ZOOM_TEA"), "/oauth_information/scopes[0]"),
+            (
+                "/oauth_information/usage",
+                json!("ACCOUNT_OPERATION"),
+                "/oauth_information/usage",
+            ),
+            (
+                "/oauth_information/scopes/1/scope",
+                json!("user:read"),
+                "/oauth_information/scopes[1]",
+            ),
+            (
+                "/oauth_information/scopes/0/scope",
+                json!("marketplace:write:event_subscription"),
+                "/oauth_information/scopes[0]",
+            ),
+            (
+                "/features/products/0",
+                json!("ZOOM_TEA"),
+                "/oauth_information/scopes[0]",
+            ),
             (
                 "/features/team_chat_subscription/slash_command/command",
                 json!("taken"),
@@ -358,7 +391,11 @@ mod tests {
             let mut manifest = good();
             *manifest.pointer_mut(pointer).unwrap() = value;
             let found = settings(&manifest);
-            assert_eq!(found.first().map(String::as_str), Some(setting), "{pointer}: {found:?}");
+            assert_eq!(
+                found.first().map(String::as_str),
+                Some(setting),
+                "{pointer}: {found:?}"
+            );
         }
     }
 
@@ -372,7 +409,8 @@ mod tests {
         manifest["unknown"] = json!({ "deep": 1 });
         manifest["features"]["unknown"] = json!([1]);
         assert_eq!(settings(&manifest), [""; 0]);
-        manifest["features"]["event_subscription"]["events"][0]["event_types"] = json!(["meeting.rtms_started"]);
+        manifest["features"]["event_subscription"]["events"][0]["event_types"] =
+            json!(["meeting.rtms_started"]);
         assert_eq!(validate(&manifest, |_| false, true), []);
     }
 
@@ -382,7 +420,11 @@ mod tests {
         manifest["oauth_information"]["usage"] = json!("USER_OPERATION");
         assert_eq!(
             settings(&manifest),
-            ["/oauth_information/scopes[0]", "/oauth_information/scopes[1]", "/features/event_subscription/events[0]/event_types"]
+            [
+                "/oauth_information/scopes[0]",
+                "/oauth_information/scopes[1]",
+                "/features/event_subscription/events[0]/event_types"
+            ]
         );
         let mut manifest = good();
         manifest["features"]["products"] = json!([]);

@@ -74,11 +74,13 @@ impl Developer {
 
     async fn put(&self, app: &App, manifest: &Value) -> Answer {
         let path = format!("apps/{}/manifest", encoded(&app.app_id));
-        self.call("PUT", &path, Some(&json!({ "manifest": manifest }))).await
+        self.call("PUT", &path, Some(&json!({ "manifest": manifest })))
+            .await
     }
 
     async fn export(&self, app: &App) -> Answer {
-        self.call("GET", &format!("apps/{}/manifest", encoded(&app.app_id)), None).await
+        self.call("GET", &format!("apps/{}/manifest", encoded(&app.app_id)), None)
+            .await
     }
 }
 
@@ -107,12 +109,20 @@ fn manifest() -> Value {
 async fn validate_answers_200_whatever_it_finds() {
     let it = developer().await;
     let path = "apps/manifest/validate";
-    let good = it.call("POST", path, Some(&json!({ "manifest": manifest() }))).await;
-    assert_eq!((good.status, good.json), (200, json!({ "ok": true, "error": "", "errors": null })));
+    let good = it
+        .call("POST", path, Some(&json!({ "manifest": manifest() })))
+        .await;
+    assert_eq!(
+        (good.status, good.json),
+        (200, json!({ "ok": true, "error": "", "errors": null }))
+    );
     let mut broken = manifest();
     broken["oauth_information"]["scopes"][0]["scope"] = json!("imchat:bot");
     let bad = it.call("POST", path, Some(&json!({ "manifest": broken }))).await;
-    assert_eq!((bad.status, &bad.json["ok"], &bad.json["error"]), (200, &json!(false), &json!("invalid_manifest")));
+    assert_eq!(
+        (bad.status, &bad.json["ok"], &bad.json["error"]),
+        (200, &json!(false), &json!("invalid_manifest"))
+    );
     assert_eq!(bad.json["errors"][0]["setting"], "/oauth_information/scopes[0]");
     let none = it.call("POST", path, Some(&json!({}))).await;
     assert_eq!((none.status, none.code()), (400, 300));
@@ -125,7 +135,11 @@ async fn an_app_follows_the_manifest_that_is_put() {
     let answer = it.put(&app, &manifest()).await;
     assert_eq!(answer.status, 204, "{}", answer.json);
     assert_eq!(answer.header("x-ratelimit-category"), "Heavy");
-    assert_eq!(it.world.receiver.challenges().len(), 1, "the new endpoint is challenged");
+    assert_eq!(
+        it.world.receiver.challenges().len(),
+        1,
+        "the new endpoint is challenged"
+    );
     assert!(it.world.receiver.challenges()[0].is_signed(SECRET));
     let app = it.world.sim().app(&app.client_id).unwrap();
     assert_eq!((app.name.as_str(), app.usage), ("Recap", Usage::UserManaged));
@@ -144,7 +158,10 @@ async fn an_app_follows_the_manifest_that_is_put() {
         audience: Audience::All,
         ..SendEvent::default()
     };
-    assert!(it.world.sim().send_event(ended).await.unwrap().is_empty(), "nobody subscribed to it");
+    assert!(
+        it.world.sim().send_event(ended).await.unwrap().is_empty(),
+        "nobody subscribed to it"
+    );
 }
 
 #[actix_web::test]
@@ -158,18 +175,30 @@ async fn a_put_replaces_all_and_saves_what_the_validator_refuses() {
         "features": { "event_subscription": { "enable": true, "events": [{
             "event_types": ["meeting.rtms_started"], "development_webhook_url": "https://zoom.eu.example.com/events" }] } },
     });
-    let verdict = it.call("POST", "apps/manifest/validate", Some(&json!({ "manifest": other }))).await;
+    let verdict = it
+        .call(
+            "POST",
+            "apps/manifest/validate",
+            Some(&json!({ "manifest": other })),
+        )
+        .await;
     assert_eq!(verdict.json["ok"], false);
     let kept = other.clone();
     other["developer_information"] = json!({ "dropped": true });
     assert_eq!(it.put(&app, &other).await.status, 204);
     let app = it.world.sim().app(&app.client_id).unwrap();
-    assert!(app.scopes.is_empty() && app.subscriptions.is_empty(), "another machine's endpoint is never called");
+    assert!(
+        app.scopes.is_empty() && app.subscriptions.is_empty(),
+        "another machine's endpoint is never called"
+    );
     assert_eq!(it.export(&app).await.json["manifest"], kept);
     let mut broken = manifest();
     broken["oauth_information"]["usage"] = json!("everybody");
     let refused = it.put(&app, &broken).await;
-    assert_eq!((refused.status, &refused.json["error"]), (400, &json!("invalid_manifest")));
+    assert_eq!(
+        (refused.status, &refused.json["error"]),
+        (400, &json!("invalid_manifest"))
+    );
     assert_eq!(it.export(&app).await.json["manifest"], kept, "nothing was saved");
     it.world.receiver.fail_challenges(true);
     let refused = it.put(&app, &manifest()).await;
@@ -206,8 +235,14 @@ async fn redirects_follow_allow_list_and_strict_mode() {
     manifest["oauth_information"]["strict_mode"] = json!(false);
     assert!(takes(&manifest, &below).await);
     manifest["oauth_information"]["oauth_allow_list"] = json!(["http://localhost:9"]);
-    assert!(!takes(&manifest, REDIRECT).await, "registered, and not in the allow list");
-    assert!(!takes(&manifest, "http://localhost:9/x").await, "another sub-domain");
+    assert!(
+        !takes(&manifest, REDIRECT).await,
+        "registered, and not in the allow list"
+    );
+    assert!(
+        !takes(&manifest, "http://localhost:9/x").await,
+        "another sub-domain"
+    );
     manifest["oauth_information"]["subdomain_strict_mode"] = json!(false);
     assert!(takes(&manifest, "http://localhost:9/x").await);
 }
@@ -225,7 +260,10 @@ async fn a_published_app_has_no_manifest_and_sends_to_its_production_url() {
     assert_eq!((refused.status, refused.code()), (400, 1500));
     let info = it.call("GET", &format!("apps/{}", app.app_id), None).await;
     assert_eq!(info.json["app_status"], "PUBLISHED");
-    assert_eq!(info.json["app_scopes"], json!(["cloud_recording:read:recording", "user:read:user"]));
+    assert_eq!(
+        info.json["app_scopes"],
+        json!(["cloud_recording:read:recording", "user:read:user"])
+    );
     it.world.sim().set_published(&app.client_id, false).await.unwrap();
     assert_eq!(it.export(&app).await.status, 200);
 }
@@ -242,7 +280,9 @@ async fn an_app_is_made_and_deleted_by_the_api() {
     });
     let made = it.call("POST", "apps", Some(&order)).await;
     assert_eq!(made.status, 201, "{}", made.json);
-    let client_id = made.json["development_credentials"]["client_id"].as_str().unwrap();
+    let client_id = made.json["development_credentials"]["client_id"]
+        .as_str()
+        .unwrap();
     let app = it.world.sim().app(client_id).unwrap();
     assert_eq!(made.json["app_id"], app.app_id.as_str());
     it.world.install(&app, &it.user).await;
@@ -264,7 +304,12 @@ async fn tokens_without_the_scope_and_apps_of_others_are_refused() {
     assert_eq!(reader.export(&app).await.status, 200);
     let refused = reader.put(&app, &manifest()).await;
     assert_eq!((refused.status, refused.code()), (401, 201));
-    assert!(refused.json["message"].as_str().unwrap().contains("scopes:[marketplace:write:app"));
+    assert!(
+        refused.json["message"]
+            .as_str()
+            .unwrap()
+            .contains("scopes:[marketplace:write:app")
+    );
     let it = developer().await;
     let others = NewApp {
         account_id: Some("another-account".to_owned()),
@@ -321,8 +366,15 @@ async fn an_export_hides_passwords_and_a_slash_command_is_taken_once() {
     });
     assert_eq!(it.put(&app, &chat).await.status, 204);
     let exported = it.export(&app).await.json.to_string();
-    assert!(exported.contains("username") && !exported.contains("PLANTED"), "{exported}");
-    assert_eq!(it.put(&app, &chat).await.status, 204, "its own command is not taken");
+    assert!(
+        exported.contains("username") && !exported.contains("PLANTED"),
+        "{exported}"
+    );
+    assert_eq!(
+        it.put(&app, &chat).await.status,
+        204,
+        "its own command is not taken"
+    );
     let other = it.app().await;
     let refused = it.put(&other, &chat).await;
     assert_eq!(

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use domicile_region::RegionFile;
+use domicile_region::{Findings, RegionFile, Source, check_alone};
 
 use crate::cli::Failure;
 
@@ -23,9 +23,26 @@ pub(super) fn text(path: &Path) -> Result<String, Failure> {
     fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()).into())
 }
 
+/// A region's file that is right by itself. Nothing is made from any other.
 pub(super) fn read(path: &Path) -> Result<RegionFile, Failure> {
-    serde_saphyr::from_str(&text(path)?)
-        .map_err(|error| format!("{} is no region's file: {}", path.display(), error.without_snippet()).into())
+    let source = Source {
+        name: path.display().to_string(),
+        text: text(path)?,
+    };
+    match check_alone(&source) {
+        Ok(document) => Ok(document.file),
+        Err(Findings(findings)) => {
+            let mut text = format!(
+                "{} is not right by itself (`domicile region check`):",
+                source.name
+            );
+            for finding in findings {
+                text.push_str("\n  ");
+                text.push_str(&finding.to_string());
+            }
+            Err(text.into())
+        }
+    }
 }
 
 /// The files of all regions in a folder, by name.

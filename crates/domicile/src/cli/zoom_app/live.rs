@@ -94,7 +94,11 @@ pub(super) async fn apply(
             .map(|finding| (format!("{}, {kind} app", path.display()), finding))
             .collect();
         if !found.is_empty() {
-            return Err(format!("nothing was changed; first mend what lint finds:\n{}", lines(&found)?).into());
+            return Err(format!(
+                "nothing was changed; first mend what lint finds:\n{}",
+                lines(&found)?
+            )
+            .into());
         }
         let plan = apply::plan(&api, app_id, &manifest)
             .await
@@ -117,7 +121,11 @@ pub(super) async fn apply(
             .await
             .map_err(|error| told(&place(path, kind, app_id), &error))?;
         if !plan.changes.is_empty() {
-            writeln!(stdout(), "{}: applied, read back and compared.", place(path, kind, app_id))?;
+            writeln!(
+                stdout(),
+                "{}: applied, read back and compared.",
+                place(path, kind, app_id)
+            )?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -221,7 +229,10 @@ fn describe(place: &str, plan: &Plan) -> Result<String, std::fmt::Error> {
         writeln!(text, "  = {}: not in the template, kept", kept.path)?;
     }
     for path in &plan.hidden_secrets {
-        writeln!(text, "  ! {path}: its secret is not exported, and a put may blank it")?;
+        writeln!(
+            text,
+            "  ! {path}: its secret is not exported, and a put may blank it"
+        )?;
     }
     Ok(text)
 }

@@ -21,7 +21,10 @@ pub(super) fn lint(display: &DisplayInformation, findings: &mut Findings) {
     if description.is_empty() || description.chars().count() > DESCRIPTION {
         findings.add(
             "display_information.description",
-            format!("the short description has {} characters", description.chars().count()),
+            format!(
+                "the short description has {} characters",
+                description.chars().count()
+            ),
             "write one sentence of at most 150 characters",
         );
     }
@@ -40,7 +43,12 @@ pub(super) fn lint(display: &DisplayInformation, findings: &mut Findings) {
             "write 1 to 150 characters",
         );
     }
-    one_of(findings, "discover_type", display.discover_type.as_deref(), &["LISTED", "UNLISTED"]);
+    one_of(
+        findings,
+        "discover_type",
+        display.discover_type.as_deref(),
+        &["LISTED", "UNLISTED"],
+    );
     one_of(
         findings,
         "install_type",

@@ -33,9 +33,17 @@ pub(super) fn lint(manifest: &Manifest, findings: &mut Findings) {
         }
     }
     domains(manifest, findings);
-    if let Some(chat) = features.team_chat_subscription.as_ref().filter(|chat| chat.enable) {
+    if let Some(chat) = features
+        .team_chat_subscription
+        .as_ref()
+        .filter(|chat| chat.enable)
+    {
         if !features.products.iter().any(|product| product == "ZOOM_CHAT") {
-            findings.add("features.products", "a bot is on, and ZOOM_CHAT is missing", "add ZOOM_CHAT");
+            findings.add(
+                "features.products",
+                "a bot is on, and ZOOM_CHAT is missing",
+                "add ZOOM_CHAT",
+            );
         }
         bot(chat, findings);
     }
@@ -49,10 +57,9 @@ fn domains(manifest: &Manifest, findings: &mut Findings) {
     }
     for (index, entry) in features.domain_allow_list.iter().enumerate() {
         let plain = entry.domain.contains('.')
-            && entry
-                .domain
-                .split('.')
-                .all(|label| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
+            && entry.domain.split('.').all(|label| {
+                !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            });
         if !plain {
             findings.add(
                 format!("{list}[{index}].domain"),
@@ -73,7 +80,11 @@ fn domains(manifest: &Manifest, findings: &mut Findings) {
 fn bot(chat: &ChatSubscription, findings: &mut Findings) {
     let path = "features.team_chat_subscription.slash_command";
     let Some(slash) = &chat.slash_command else {
-        findings.add(path, "the bot is on and has no command", "give it a command and its endpoints");
+        findings.add(
+            path,
+            "the bot is on and has no command",
+            "give it a command and its endpoints",
+        );
         return;
     };
     let plain = slash

@@ -21,8 +21,14 @@ pub(super) fn lint(manifest: &Manifest, findings: &mut Findings) {
 
 fn redirects(oauth: &OauthInformation, findings: &mut Findings) {
     let redirects = [
-        ("development_redirect_uri", oauth.development_redirect_uri.as_deref()),
-        ("production_redirect_uri", oauth.production_redirect_uri.as_deref()),
+        (
+            "development_redirect_uri",
+            oauth.development_redirect_uri.as_deref(),
+        ),
+        (
+            "production_redirect_uri",
+            oauth.production_redirect_uri.as_deref(),
+        ),
     ];
     for (field, uri) in redirects {
         let path = format!("oauth_information.{field}");
@@ -53,8 +59,16 @@ fn redirects(oauth: &OauthInformation, findings: &mut Findings) {
         }
     }
     for (field, on, what) in [
-        ("strict_mode", oauth.strict_mode, "longer URIs with the same beginning"),
-        ("subdomain_strict_mode", oauth.subdomain_strict_mode, "other sub-domains"),
+        (
+            "strict_mode",
+            oauth.strict_mode,
+            "longer URIs with the same beginning",
+        ),
+        (
+            "subdomain_strict_mode",
+            oauth.subdomain_strict_mode,
+            "other sub-domains",
+        ),
     ] {
         if on != Some(true) {
             findings.add(

@@ -54,7 +54,8 @@ fn the_good_manifest_gives_nothing() {
 fn a_user_managed_app_without_a_bot_gives_nothing() {
     let mut manifest = good();
     manifest["oauth_information"]["usage"] = json!("USER_OPERATION");
-    manifest["oauth_information"]["scopes"] = json!([{ "scope": "cloud_recording:read:recording", "optional": false }]);
+    manifest["oauth_information"]["scopes"] =
+        json!([{ "scope": "cloud_recording:read:recording", "optional": false }]);
     manifest["features"]["products"] = json!(["ZOOM_MEETING"]);
     manifest["features"]["team_chat_subscription"] = json!({ "enable": false });
     manifest["features"]["event_subscription"]["events"][0]["event_usage"] = json!("EVENT_FOR_USER");
@@ -76,20 +77,76 @@ fn every_rule_finds_its_breach_and_nothing_else() {
     let recording = ("cloud_recording:read:recording:admin", true);
     let list = "oauth_information.scopes";
     let breaches: Vec<(&str, Value, Vec<&str>)> = vec![
-        ("/display_information/display_name", json!(""), vec!["display_information.display_name"]),
-        ("/display_information/display_name", json!("x".repeat(50)), vec!["display_information.display_name"]),
-        ("/display_information/description", json!(long), vec!["display_information.description"]),
-        ("/display_information/long_description", json!(" "), vec!["display_information.long_description"]),
-        ("/display_information/company_name", json!(long), vec!["display_information.company_name"]),
-        ("/display_information/discover_type", json!("HIDDEN"), vec!["display_information.discover_type"]),
-        ("/display_information/install_type", json!("EMAIL"), vec!["display_information.install_type"]),
-        ("/display_information/install_landing_url", json!(null), vec!["display_information.install_landing_url"]),
-        ("/display_information/install_landing_url", json!(other), vec!["display_information.install_landing_url"]),
-        ("/display_information/privacy_url", json!("http://example.com/"), vec!["display_information.privacy_url"]),
-        ("/display_information/terms_url", json!("https://localhost/"), vec!["display_information.terms_url"]),
-        ("/display_information/support_url", json!("https://10.1.2.3/"), vec!["display_information.support_url"]),
-        ("/display_information/doc_url", json!("https://a:b@example.com/"), vec!["display_information.doc_url"]),
-        ("/oauth_information/usage", json!(null), vec!["oauth_information.usage", "oauth_information.usage"]),
+        (
+            "/display_information/display_name",
+            json!(""),
+            vec!["display_information.display_name"],
+        ),
+        (
+            "/display_information/display_name",
+            json!("x".repeat(50)),
+            vec!["display_information.display_name"],
+        ),
+        (
+            "/display_information/description",
+            json!(long),
+            vec!["display_information.description"],
+        ),
+        (
+            "/display_information/long_description",
+            json!(" "),
+            vec!["display_information.long_description"],
+        ),
+        (
+            "/display_information/company_name",
+            json!(long),
+            vec!["display_information.company_name"],
+        ),
+        (
+            "/display_information/discover_type",
+            json!("HIDDEN"),
+            vec!["display_information.discover_type"],
+        ),
+        (
+            "/display_information/install_type",
+            json!("EMAIL"),
+            vec!["display_information.install_type"],
+        ),
+        (
+            "/display_information/install_landing_url",
+            json!(null),
+            vec!["display_information.install_landing_url"],
+        ),
+        (
+            "/display_information/install_landing_url",
+            json!(other),
+            vec!["display_information.install_landing_url"],
+        ),
+        (
+            "/display_information/privacy_url",
+            json!("http://example.com/"),
+            vec!["display_information.privacy_url"],
+        ),
+        (
+            "/display_information/terms_url",
+            json!("https://localhost/"),
+            vec!["display_information.terms_url"],
+        ),
+        (
+            "/display_information/support_url",
+            json!("https://10.1.2.3/"),
+            vec!["display_information.support_url"],
+        ),
+        (
+            "/display_information/doc_url",
+            json!("https://a:b@example.com/"),
+            vec!["display_information.doc_url"],
+        ),
+        (
+            "/oauth_information/usage",
+            json!(null),
+            vec!["oauth_information.usage", "oauth_information.usage"],
+        ),
         (
             "/oauth_information/usage",
             json!("USER_OPERATION"),
@@ -104,20 +161,42 @@ fn every_rule_finds_its_breach_and_nothing_else() {
             json!("https://zoom.eu.example.com/OAuth/callback"),
             vec!["oauth_information.development_redirect_uri"],
         ),
-        ("/oauth_information/production_redirect_uri", json!(""), vec!["oauth_information.production_redirect_uri"]),
+        (
+            "/oauth_information/production_redirect_uri",
+            json!(""),
+            vec!["oauth_information.production_redirect_uri"],
+        ),
         (
             "/oauth_information/oauth_allow_list",
             json!([]),
-            vec!["oauth_information.development_redirect_uri", "oauth_information.production_redirect_uri"],
+            vec![
+                "oauth_information.development_redirect_uri",
+                "oauth_information.production_redirect_uri",
+            ],
         ),
         (
             "/oauth_information/oauth_allow_list",
-            json!(["https://zoom.eu.example.com/oauth/callback", "https://zoom.eu.example.com"]),
+            json!([
+                "https://zoom.eu.example.com/oauth/callback",
+                "https://zoom.eu.example.com"
+            ]),
             vec!["oauth_information.oauth_allow_list[1]"],
         ),
-        ("/oauth_information/strict_mode", json!(false), vec!["oauth_information.strict_mode"]),
-        ("/oauth_information/subdomain_strict_mode", json!(null), vec!["oauth_information.subdomain_strict_mode"]),
-        ("/oauth_information/scopes", scopes(&[("imchat:bot", true), recording]), vec![list]),
+        (
+            "/oauth_information/strict_mode",
+            json!(false),
+            vec!["oauth_information.strict_mode"],
+        ),
+        (
+            "/oauth_information/subdomain_strict_mode",
+            json!(null),
+            vec!["oauth_information.subdomain_strict_mode"],
+        ),
+        (
+            "/oauth_information/scopes",
+            scopes(&[("imchat:bot", true), recording]),
+            vec![list],
+        ),
         (
             "/oauth_information/scopes",
             json!([]),
@@ -135,24 +214,52 @@ fn every_rule_finds_its_breach_and_nothing_else() {
         ),
         (
             "/oauth_information/scopes",
-            scopes(&[("imchat:bot", false), recording, ("marketplace:write:event_subscription", true)]),
+            scopes(&[
+                ("imchat:bot", false),
+                recording,
+                ("marketplace:write:event_subscription", true),
+            ]),
             vec!["oauth_information.scopes[2].scope"],
         ),
-        ("/oauth_information/scopes", scopes(&[(recording.0, false)]), vec![list]),
-        ("/features/team_chat_subscription/enable", json!(false), vec![list]),
-        ("/features/products", json!(["ZOOM_CHAT", "ZOOM_TEA"]), vec!["features.products[1]"]),
-        ("/features/products", json!(["ZOOM_MEETING"]), vec!["features.products"]),
+        (
+            "/oauth_information/scopes",
+            scopes(&[(recording.0, false)]),
+            vec![list],
+        ),
+        (
+            "/features/team_chat_subscription/enable",
+            json!(false),
+            vec![list],
+        ),
+        (
+            "/features/products",
+            json!(["ZOOM_CHAT", "ZOOM_TEA"]),
+            vec!["features.products[1]"],
+        ),
+        (
+            "/features/products",
+            json!(["ZOOM_MEETING"]),
+            vec!["features.products"],
+        ),
         (
             "/features/products",
             json!([]),
-            vec!["features.products", "features.domain_allow_list", "features.products"],
+            vec![
+                "features.products",
+                "features.domain_allow_list",
+                "features.products",
+            ],
         ),
         (
             "/features/domain_allow_list/0/domain",
             json!("https://zoom.eu.example.com"),
             vec!["features.domain_allow_list[0].domain"],
         ),
-        ("/features/domain_allow_list/0/explanation", json!(""), vec!["features.domain_allow_list[0].explanation"]),
+        (
+            "/features/domain_allow_list/0/explanation",
+            json!(""),
+            vec!["features.domain_allow_list[0].explanation"],
+        ),
         (CHAT, json!({ "enable": true }), vec![SLASH]),
         (
             "/features/team_chat_subscription/slash_command/command",
@@ -179,8 +286,16 @@ fn every_rule_finds_its_breach_and_nothing_else() {
             json!("bot"),
             vec!["features.team_chat_subscription.slash_command.sender_type"],
         ),
-        ("/features/event_subscription/enable", json!(false), vec!["features.event_subscription.enable"]),
-        ("/features/event_subscription/events", json!([]), vec!["features.event_subscription.events"]),
+        (
+            "/features/event_subscription/enable",
+            json!(false),
+            vec!["features.event_subscription.enable"],
+        ),
+        (
+            "/features/event_subscription/events",
+            json!([]),
+            vec!["features.event_subscription.events"],
+        ),
         (
             "/features/event_subscription/events/0/subscription_name",
             json!(""),
@@ -239,7 +354,10 @@ fn more_than_twenty_subscriptions_and_two_of_one_name_are_found() {
     manifest["features"]["event_subscription"]["events"] = (0..21).map(named).collect();
     assert_eq!(paths(&manifest), ["features.event_subscription.events"]);
     manifest["features"]["event_subscription"]["events"] = json!([named(1), named(1)]);
-    assert_eq!(paths(&manifest), ["features.event_subscription.events[1].subscription_name"]);
+    assert_eq!(
+        paths(&manifest),
+        ["features.event_subscription.events[1].subscription_name"]
+    );
 }
 
 #[test]

@@ -7,7 +7,10 @@ fn places(values: &Values<'_>) -> Vec<(&'static str, String)> {
     let region = values.region;
     let provider_region = |name: Option<&str>| name.map_or_else(String::new, |name| format!(", at {name}"));
     let storage = if region.objects.url.starts_with("s3:") {
-        format!("object storage (S3){}", provider_region(region.objects.region.as_deref()))
+        format!(
+            "object storage (S3){}",
+            provider_region(region.objects.region.as_deref())
+        )
     } else {
         "a disk of the region's own".to_owned()
     };
@@ -23,14 +26,19 @@ fn places(values: &Values<'_>) -> Vec<(&'static str, String)> {
     };
     vec![
         ("the recordings' files", storage),
-        ("everything else", "a PostgreSQL database of the region's own".to_owned()),
+        (
+            "everything else",
+            "a PostgreSQL database of the region's own".to_owned(),
+        ),
         ("key-encryption keys", keys),
     ]
 }
 
 /// `data-flow.md`
 pub(super) fn data_flow(values: &Values<'_>) -> String {
-    let Values { region, app, host, .. } = values;
+    let Values {
+        region, app, host, ..
+    } = values;
     let (id, name) = (&region.region.id, &region.region.name);
     let events = (!app.events.is_empty()).then_some("  zoom -- \"signed events\" --> service\n");
     let bot = app
@@ -66,17 +74,37 @@ pub(super) fn data_flow(values: &Values<'_>) -> String {
 pub(super) fn deletion(values: &Values<'_>) -> String {
     let Values { region, app, .. } = values;
     let listing = &region.zoom.listing;
-    let private = if app.events.iter().any(|it| it.types.iter().any(|event| event == "app_deauthorized")) {
+    let private = if app
+        .events
+        .iter()
+        .any(|it| it.types.iter().any(|event| event == "app_deauthorized"))
+    {
         "Zoom's event `app_deauthorized`, or by a token that Zoom no longer takes where no event is sent"
     } else {
         "a token that Zoom no longer takes"
     };
     let rows = [
-        ("access and refresh tokens", "sealed", "revoked at Zoom where they still work, and destroyed"),
-        ("Zoom ids of user and account", "plain, to route events", "kept in the ended link's row as a tombstone, so that late events find nobody"),
-        ("bodies of events", "sealed", "unreadable with the account's key, or after their retention, whichever is first"),
+        (
+            "access and refresh tokens",
+            "sealed",
+            "revoked at Zoom where they still work, and destroyed",
+        ),
+        (
+            "Zoom ids of user and account",
+            "plain, to route events",
+            "kept in the ended link's row as a tombstone, so that late events find nobody",
+        ),
+        (
+            "bodies of events",
+            "sealed",
+            "unreadable with the account's key, or after their retention, whichever is first",
+        ),
         ("recordings: topic, time, host", "sealed", "deleted"),
-        ("recordings: files", "encrypted at rest", "deleted from the object storage"),
+        (
+            "recordings: files",
+            "encrypted at rest",
+            "deleted from the object storage",
+        ),
     ]
     .map(|(data, form, end)| row(&[data, form, end]));
     let table = table(&["data", "kept", "after removal"], rows);
@@ -116,12 +144,18 @@ pub(super) fn technical(values: &Values<'_>) -> String {
          storage{kms}, all in the region {region} and used by no other region. The {kind} app is {usage}. The diagram is in \
          [data-flow.md](data-flow.md).\n\n## Questions\n\n{questions}",
         name = app.name,
-        kms = if region.vault.keys.iter().any(|key| key.aws_kms.is_some()) { " and a key service" } else { "" },
+        kms = if region.vault.keys.iter().any(|key| key.aws_kms.is_some()) {
+            " and a key service"
+        } else {
+            ""
+        },
         region = region.region.name,
         kind = values.kind,
         usage = match app.usage {
-            domicile_region::file::AppUsage::UserManaged => "user-managed: each user authorizes it for herself",
-            domicile_region::file::AppUsage::AdminManaged => "admin-managed: an administrator authorizes it for the account",
+            domicile_region::file::AppUsage::UserManaged =>
+                "user-managed: each user authorizes it for herself",
+            domicile_region::file::AppUsage::AdminManaged =>
+                "admin-managed: an administrator authorizes it for the account",
         },
     )
 }

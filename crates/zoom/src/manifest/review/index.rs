@@ -15,19 +15,34 @@ pub(super) fn index(values: &Values<'_>) -> String {
         ("data-flow.md", "technical design: architecture diagram"),
         ("technical-design.md", "technical design: stack and attestations"),
         ("data-deletion.md", "privacy: retention and deletion"),
-        ("manifest.json", "the app's manifest, for an upload in the build flow"),
+        (
+            "manifest.json",
+            "the app's manifest, for an upload in the build flow",
+        ),
     ];
     let documents = table(
         &["document", "for"],
-        documents.iter().map(|(name, what)| row(&[&format!("[{name}]({name})"), what])),
+        documents
+            .iter()
+            .map(|(name, what)| row(&[&format!("[{name}]({name})"), what])),
     );
     let fields = [
         ("name", app.name.as_str()),
         ("short description", &app.description),
         ("long description", &app.long_description),
         ("company", &listing.company_name),
-        ("developer contact", &format!("{}, {}", listing.contact_name, listing.contact_email)),
-        ("listed", if app.listed { "yes" } else { "no: reached by its URL" }),
+        (
+            "developer contact",
+            &format!("{}, {}", listing.contact_name, listing.contact_email),
+        ),
+        (
+            "listed",
+            if app.listed {
+                "yes"
+            } else {
+                "no: reached by its URL"
+            },
+        ),
         ("added from", &app.install_url),
         ("privacy policy", &listing.privacy_url),
         ("terms of use", &listing.terms_url),

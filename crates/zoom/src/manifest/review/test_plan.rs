@@ -8,7 +8,9 @@ use super::Values;
 use super::uses::use_of;
 
 pub(super) fn test_plan(values: &Values<'_>) -> String {
-    let Values { region, app, host, .. } = values;
+    let Values {
+        region, app, host, ..
+    } = values;
     let mut steps = Steps::default();
     let who = match app.usage {
         AppUsage::UserManaged => "the Zoom user",
@@ -35,23 +37,36 @@ pub(super) fn test_plan(values: &Values<'_>) -> String {
     if let Some(chat) = &app.chat {
         steps.part("Talk to the bot");
         if let Some(welcome) = &chat.welcome {
-            steps.step(&format!("In Team Chat, the bot has written: \"{}\".", welcome.title));
+            steps.step(&format!(
+                "In Team Chat, the bot has written: \"{}\".",
+                welcome.title
+            ));
         }
         let command = &chat.slash_command.command;
         for hint in &chat.slash_command.hints {
-            steps.step(&format!("Write `/{command} {}`. {}.", hint.usage, hint.description));
+            steps.step(&format!(
+                "Write `/{command} {}`. {}.",
+                hint.usage, hint.description
+            ));
         }
         if chat.slash_command.hints.is_empty() {
             steps.step(&format!("Write `/{command}`. The bot answers."));
         }
         if chat.slash_command.add_to_channel {
-            steps.step(&format!("Add the bot to a channel and write `/{command}` there. It answers in the channel."));
+            steps.step(&format!(
+                "Add the bot to a channel and write `/{command}` there. It answers in the channel."
+            ));
         }
     }
     steps.part("Every scope");
     for scope in &app.scopes {
         let step = use_of(&scope.scope).map_or_else(
-            || format!("{} The application's documentation shows where.", sentence(&scope.reason)),
+            || {
+                format!(
+                    "{} The application's documentation shows where.",
+                    sentence(&scope.reason)
+                )
+            },
             |it| it.step.to_owned(),
         );
         let optional = if scope.optional {

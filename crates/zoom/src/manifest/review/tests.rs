@@ -16,7 +16,11 @@ fn every_scope_event_and_endpoint_stands_in_the_document_that_asks_for_it() {
             let app = kind.of(&region).unwrap();
             let pack = pack(&region, kind).unwrap();
             for scope in &app.scopes {
-                assert!(text(&pack, "scopes.md").contains(&scope.reason), "{}", scope.scope);
+                assert!(
+                    text(&pack, "scopes.md").contains(&scope.reason),
+                    "{}",
+                    scope.scope
+                );
                 let step = format!("`{}`: ", scope.scope);
                 assert!(text(&pack, "test-plan.md").contains(&step), "{}", scope.scope);
             }
@@ -45,8 +49,16 @@ fn no_document_names_a_secret_or_a_host_inside_of_the_region() {
     for kind in AppKind::ALL {
         let app = kind.of(&region).unwrap();
         for document in pack(&region, kind).unwrap() {
-            for inside in [&region.database.host, &app.client_secret.name, &region.database.name] {
-                assert!(!document.text.contains(inside.as_str()), "{inside} in {}", document.name);
+            for inside in [
+                &region.database.host,
+                &app.client_secret.name,
+                &region.database.name,
+            ] {
+                assert!(
+                    !document.text.contains(inside.as_str()),
+                    "{inside} in {}",
+                    document.name
+                );
             }
         }
     }
@@ -64,7 +76,11 @@ fn every_link_between_the_documents_leads_somewhere_and_tables_are_whole() {
     for document in pack.iter().filter(|it| it.name.ends_with(".md")) {
         for (at, _) in document.text.match_indices("](") {
             let target = document.text[at + 2..].split(')').next().unwrap();
-            assert!(pack.iter().any(|it| it.name == target), "{target} in {}", document.name);
+            assert!(
+                pack.iter().any(|it| it.name == target),
+                "{target} in {}",
+                document.name
+            );
         }
         let mut columns = None;
         for line in document.text.lines() {

@@ -63,7 +63,9 @@ pub(super) fn scopes(values: &Values<'_>) -> String {
             &format!("`{}`", scope.scope),
             if scope.optional { "optional" } else { "required" },
             &scope.reason,
-            known.as_ref().map_or("as the reason says, on the application's request", |it| it.calls),
+            known
+                .as_ref()
+                .map_or("as the reason says, on the application's request", |it| it.calls),
             known.as_ref().map_or("as the reason says", |it| it.data),
         ])
     });
@@ -78,7 +80,9 @@ pub(super) fn scopes(values: &Values<'_>) -> String {
 
 fn why(event: &str) -> &'static str {
     match event {
-        "recording.completed" => "The recording's files can be fetched now; without it the list of recordings would have to be polled.",
+        "recording.completed" => {
+            "The recording's files can be fetched now; without it the list of recordings would have to be polled."
+        }
         "recording.transcript_completed" => "The transcript comes later than the other files.",
         "recording.trashed" | "recording.deleted" | "recording.batch_trashed" | "recording.batch_deleted" => {
             "A recording that its owner removes at Zoom is treated accordingly."
@@ -103,7 +107,12 @@ pub(super) fn events(values: &Values<'_>) -> String {
     } else {
         let rows = app.events.iter().flat_map(|subscription| {
             subscription.types.iter().map(|event| {
-                row(&[&subscription.name, &format!("`{event}`"), &format!("`{}`", app.events_url), why(event)])
+                row(&[
+                    &subscription.name,
+                    &format!("`{event}`"),
+                    &format!("`{}`", app.events_url),
+                    why(event),
+                ])
             })
         });
         text += &table(&["subscription", "event", "endpoint", "why"], rows);
@@ -122,7 +131,9 @@ pub(super) fn events(values: &Values<'_>) -> String {
 
 /// `domains.md`
 pub(super) fn domains(values: &Values<'_>) -> String {
-    let Values { region, app, host, .. } = values;
+    let Values {
+        region, app, host, ..
+    } = values;
     let listing = &region.zoom.listing;
     let mut urls = vec![
         ("redirect URI", app.redirect_url.as_str()),
