@@ -401,10 +401,7 @@ async fn a_lost_answer_is_settled_by_reading_back() {
     // Of one app's calls: export, validate, export, put, export.
     let lost = NewFault::once(Target::Marketplace, FaultKind::LostAnswer);
     for kind in ["linking", "bot"] {
-        let slow = NewFault {
-            times: 3,
-            ..NewFault::once(Target::Marketplace, FaultKind::Slow { millis: 0 })
-        };
+        let slow = NewFault::once(Target::Marketplace, FaultKind::Slow { millis: 0 }).times(3);
         studio.zoom.sim().order_fault(slow).unwrap();
         studio.zoom.sim().order_fault(lost.clone()).unwrap();
         let applied = studio.run(&["apply", "eu", "--app", kind, "--yes"]);

@@ -6,4 +6,4 @@ mod save;
 mod validate;
 
 pub(crate) use save::{ManifestRefused, Occasion};
-pub(crate) use validate::{Fault, validate};
+pub(crate) use validate::Fault;

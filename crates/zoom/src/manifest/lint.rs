@@ -81,7 +81,8 @@ impl Findings {
 fn has_public_name(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => {
-            name.contains('.') && !name.ends_with(".localhost") && !name.ends_with(".local")
+            let last = name.rsplit('.').next();
+            name.contains('.') && !matches!(last, Some("localhost" | "local"))
         }
         _ => false,
     }

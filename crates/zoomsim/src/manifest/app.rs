@@ -55,14 +55,11 @@ impl App {
             Some("ADMIN_MANAGEMENT") => Usage::AdminManaged,
             _ => Usage::UserManaged,
         };
-        let texts = |value: &Value| {
-            list(value)
-                .iter()
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect()
-        };
-        self.redirect_uris = texts(&oauth["oauth_allow_list"]);
+        self.redirect_uris = list(&oauth["oauth_allow_list"])
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect();
         let scopes = |optional: bool| {
             list(&oauth["scopes"])
                 .iter()

@@ -12,7 +12,8 @@ const DIRECTORY: &str = "directory.yaml";
 
 /// A region's file: by its id in the folder, or by its own path.
 pub(super) fn path_of(region: &str, folder: &Path) -> PathBuf {
-    if region.contains('/') || region.ends_with(".yaml") {
+    let is_yaml = Path::new(region).extension().is_some_and(|it| it == "yaml");
+    if region.contains('/') || is_yaml {
         PathBuf::from(region)
     } else {
         folder.join(format!("{region}.yaml"))

@@ -1,5 +1,7 @@
 //! Why each scope, each event and each domain is there.
 
+use std::fmt::Write as _;
+
 use super::super::scopes::plain;
 use super::{Values, row, table};
 
@@ -118,7 +120,9 @@ pub(super) fn events(values: &Values<'_>) -> String {
         text += &table(&["subscription", "event", "endpoint", "why"], rows);
     }
     if let Some(chat) = &app.chat {
-        text += &format!(
+        // Writing to a text cannot fail.
+        let _ = write!(
+            text,
             "\nWhat is said to the bot (`bot_notification`, interactive messages) and its installation come to `{}`.\n",
             chat.message_url
         );
