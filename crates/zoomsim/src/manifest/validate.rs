@@ -405,7 +405,8 @@ mod tests {
         manifest["oauth_information"]["development_redirect_uri"] = json!("not-a-url");
         manifest["oauth_information"]["scopes"][1]["optional"] = json!("yes");
         let again = manifest["oauth_information"]["scopes"][1].clone();
-        manifest["oauth_information"]["scopes"][2] = again;
+        let scopes = manifest["oauth_information"]["scopes"].as_array_mut();
+        scopes.unwrap().push(again);
         manifest["unknown"] = json!({ "deep": 1 });
         manifest["features"]["unknown"] = json!([1]);
         assert_eq!(settings(&manifest), [""; 0]);
