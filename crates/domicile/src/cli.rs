@@ -3,6 +3,7 @@
 mod admission;
 mod inbox;
 mod keys;
+mod region;
 mod zoom_app;
 
 use std::io::{IsTerminal, Write};
@@ -63,6 +64,11 @@ enum Command {
         #[command(subcommand)]
         command: zoom_app::ZoomAppCommand,
     },
+    /// Look at the files of regions: whether they are apart, and what follows from one
+    Region {
+        #[command(subcommand)]
+        command: region::RegionCommand,
+    },
     /// Look at the configuration without starting anything
     Config {
         #[command(subcommand)]
@@ -92,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Config {
             command: ConfigCommand::Check,
         } => check(&environment),
+        Command::Region { command } => region::run(command),
         Command::Admission { command } => in_runtime(admission::run(environment, command)),
         Command::Inbox { command } => in_runtime(inbox::run(environment, command)),
         Command::Keys { command } => in_runtime(keys::run(environment, command)),
@@ -152,11 +159,15 @@ fn list_settings() -> Result<(), Failure> {
 
 fn check(environment: &Environment) -> Result<(), Failure> {
     let settings = Settings::from_environment(environment)?;
+    let mut out = std::io::stdout();
     writeln!(
-        std::io::stdout(),
+        out,
         "The configuration of region {} has no fault.",
         settings.region.id
     )?;
+    if let Some(file) = &settings.region.file {
+        writeln!(out, "It is what the region's file says, digest {}.", file.digest)?;
+    }
     Ok(())
 }
 
@@ -180,7 +191,7 @@ fn telemetry(settings: &Settings) -> Result<Telemetry, Failure> {
 async fn migrate(environment: Environment) -> Result<(), Failure> {
     let settings = Settings::from_environment(&environment)?;
     let telemetry = telemetry(&settings)?;
-    let applied = domicile_store::migrate(&settings.database).await;
+    let applied = apply_migrations(&settings).await;
     telemetry.shutdown().await;
     let mut out = std::io::stdout().lock();
     match applied? {
@@ -190,9 +201,20 @@ async fn migrate(environment: Environment) -> Result<(), Failure> {
     Ok(())
 }
 
+async fn apply_migrations(settings: &Settings) -> Result<Vec<String>, Failure> {
+    domicile_store::check_region_before_migrating(&settings.database, &settings.region.id).await?;
+    Ok(domicile_store::migrate(&settings.database).await?)
+}
+
 async fn start(environment: Environment, role: Role) -> Result<(), Failure> {
     let settings = Settings::from_environment(&environment)?;
     let telemetry = Arc::new(telemetry(&settings)?);
+    if let Some(file) = &settings.region.file {
+        info!(
+            configuration.digest = file.digest,
+            "the settings are what the region's file says"
+        );
+    }
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
     let listeners = Listeners::bind(&settings.http, role)?;

@@ -15,6 +15,7 @@ mod tests;
 use std::borrow::Cow;
 
 pub(crate) use claims::called_hosts;
+use folder::Listed;
 
 use crate::directory::Directory;
 use crate::document::{self, Document, Lines, Source};
@@ -102,8 +103,9 @@ impl Report {
             alone(document, &mut report.findings);
         }
         let (lines, listed) = match &directory {
-            Some((lines, listed)) => (Some(lines), Some(listed.as_ref())),
-            None => (None, None),
+            Some((lines, Some(directory))) => (Some(lines), Listed::Read(directory)),
+            Some((lines, None)) => (Some(lines), Listed::Unreadable),
+            None => (None, Listed::Missing),
         };
         folder::check(sources, &documents, listed, &mut report.findings);
         apart::check(&documents, &mut report.findings);

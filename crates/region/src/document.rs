@@ -135,11 +135,11 @@ fn path_of(path: &serde_path_to_error::Path) -> String {
 
 fn remove(value: &mut Value, path: &str) -> bool {
     let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
-    let pointer: String = parent
-        .split(['.', '['])
-        .filter(|part| !part.is_empty())
-        .map(|part| format!("/{}", part.trim_end_matches(']')))
-        .collect();
+    let mut pointer = String::new();
+    for part in parent.split(['.', '[']).filter(|part| !part.is_empty()) {
+        pointer.push('/');
+        pointer.push_str(part.trim_end_matches(']'));
+    }
     value
         .pointer_mut(&pointer)
         .and_then(Value::as_object_mut)

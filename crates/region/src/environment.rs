@@ -1,6 +1,6 @@
 //! The environment of a region's processes, as its file determines it.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
 use crate::file::{Admission, IdentityMode, MarketplaceApp, RegionFile, SecretRef, UnknownCluster};
 
@@ -47,12 +47,12 @@ pub fn variables(file: &RegionFile) -> Vec<Variable<'_>> {
 struct Variables<'a>(Vec<Variable<'a>>);
 
 impl<'a> Variables<'a> {
-    fn text(&mut self, name: &'static str, value: impl ToString) {
-        let value = Value::Text(value.to_string());
+    fn text(&mut self, name: &'static str, value: impl Display) {
+        let value = Value::Text(format!("{value}"));
         self.0.push(Variable { name, value });
     }
 
-    fn option(&mut self, name: &'static str, value: Option<impl ToString>) {
+    fn option(&mut self, name: &'static str, value: Option<impl Display>) {
         if let Some(value) = value {
             self.text(name, value);
         }

@@ -22,6 +22,7 @@ use url::Url;
 use super::environment::Environment;
 use super::faults::Faults;
 use super::reference::{Requirement, SETTINGS};
+use super::region_file;
 use super::{
     AppSettings, HttpSettings, ObjectsSettings, RegionSettings, Settings, VaultSettings, ZoomSettings,
 };
@@ -119,7 +120,7 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, Faults> {
         reader.otlp_endpoint(),
         reader.log_filter(),
     );
-    match parts {
+    let settings = match parts {
         (
             Some(region),
             Some(http),
@@ -133,7 +134,7 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, Faults> {
             Some(egress_allow),
             Some(otlp_endpoint),
             Some(log_filter),
-        ) if reader.faults.is_empty() => Ok(Settings {
+        ) if reader.faults.is_empty() => Settings {
             region,
             http,
             database,
@@ -146,8 +147,14 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, Faults> {
             egress_allow,
             otlp_endpoint,
             log_filter,
-        }),
-        _ => Err(reader.faults),
+        },
+        _ => return Err(reader.faults),
+    };
+    region_file::contradictions_inside(&settings, &mut reader.faults);
+    if reader.faults.is_empty() {
+        Ok(settings)
+    } else {
+        Err(reader.faults)
     }
 }
 
@@ -234,6 +241,7 @@ impl Reader {
             self.parsed::<UnknownCluster>("DOMICILE_REGION_UNKNOWN_CLUSTER", section.unknown_cluster);
         let admission = self.parsed::<Admission>("DOMICILE_REGION_ADMISSION", section.admission);
         let directory = self.directory(section.directory_file);
+        let file = self.region_file();
         if let (Some(directory), Some(id), Some(clusters)) = (&directory, &id, &zoom_clusters) {
             self.agreement(directory, id, clusters);
         }
@@ -244,6 +252,7 @@ impl Reader {
             unknown_cluster: unknown_cluster?,
             admission: admission?,
             directory: directory?,
+            file: file?,
         })
     }
 

@@ -56,6 +56,11 @@ pub const SETTINGS: &[Setting] = &[
         "open: every Zoom account may link; accounts: only those that were admitted",
     ),
     setting(
+        "DOMICILE_REGION_FILE",
+        Optional,
+        "the region's own file, such as regions/eu.yaml: every setting must be what it says; `domicile region env` writes them",
+    ),
+    setting(
         "DOMICILE_REGION_DIRECTORY_FILE",
         Optional,
         "the public list of regions, for the install page and for users of another region; without it neither knows the others",

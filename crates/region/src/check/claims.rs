@@ -251,20 +251,17 @@ fn resources(file: &RegionFile, hosts: &mut Hosts) {
         .credentials
         .as_ref()
         .and_then(|it| it.web_identity.as_ref());
-    match (identity, &objects.region) {
-        (Some(identity), region) => match (&identity.endpoint, region) {
-            (Some(endpoint), _) => hosts.url(
-                Rule::SharedStorageHost,
-                "objects.credentials.webIdentity.endpoint",
-                endpoint,
-            ),
-            (None, Some(region)) => {
-                let host = format!("sts.{region}.amazonaws.com");
-                hosts.derived(Rule::SharedStorageHost, "objects.region", host);
-            }
-            (None, None) => {}
-        },
-        (None, _) => {}
+    match identity.map(|identity| (&identity.endpoint, &objects.region)) {
+        Some((Some(endpoint), _)) => hosts.url(
+            Rule::SharedStorageHost,
+            "objects.credentials.webIdentity.endpoint",
+            endpoint,
+        ),
+        Some((None, Some(region))) => {
+            let host = format!("sts.{region}.amazonaws.com");
+            hosts.derived(Rule::SharedStorageHost, "objects.region", host);
+        }
+        Some((None, None)) | None => {}
     }
     match &file.vault.endpoint {
         Some(endpoint) => hosts.url(Rule::SharedKeyHost, "vault.endpoint", endpoint),

@@ -6,11 +6,19 @@ use crate::document::{Document, Source};
 use crate::finding::Finding;
 use crate::rule::Rule;
 
-/// `listed` is what became of the directory: not there, not readable, or read.
+/// What became of the public directory.
+#[derive(Clone, Copy)]
+pub(super) enum Listed<'a> {
+    Missing,
+    /// What is wrong with it was found when it was read.
+    Unreadable,
+    Read(&'a Directory),
+}
+
 pub(super) fn check(
     sources: &[Source],
     documents: &[Document],
-    listed: Option<Option<&Directory>>,
+    listed: Listed<'_>,
     findings: &mut Vec<Finding>,
 ) {
     let regions: Vec<_> = sources
@@ -40,7 +48,7 @@ pub(super) fn check(
         .find(|source| source.file_name() == DIRECTORY)
         .map_or_else(|| format!("{beside}{DIRECTORY}"), |source| source.name.clone());
     match listed {
-        None => findings.push(Finding {
+        Listed::Missing => findings.push(Finding {
             file: name,
             ..Finding::new(
                 Rule::Directory,
@@ -49,14 +57,13 @@ pub(super) fn check(
                 "list every region with id, name, install_url and zoom_clusters",
             )
         }),
-        Some(Some(directory)) => {
+        Listed::Read(directory) => {
             for document in documents {
                 entry(&mut Finder::new(document, findings), directory);
             }
             strangers(sources, documents, directory, &name, findings);
         }
-        // What is wrong with it was found when it was read.
-        Some(None) => {}
+        Listed::Unreadable => {}
     }
 }
 

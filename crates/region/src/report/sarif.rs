@@ -116,6 +116,19 @@ mod tests {
     }
 
     #[test]
+    fn the_log_is_valid_sarif() {
+        let schema: Value = serde_json::from_str(include_str!("sarif-schema-2.1.0.json")).unwrap();
+        let validator = jsonschema::draft4::new(&schema).unwrap();
+        for report in [sample(), Report::default()] {
+            let mut log = log(&report);
+            let faults: Vec<_> = validator.iter_errors(&log).map(|it| it.to_string()).collect();
+            assert_eq!(faults, [""; 0]);
+            log["runs"][0]["tool"] = json!({"name": "domicile"});
+            assert!(!validator.is_valid(&log), "the schema is looked at");
+        }
+    }
+
+    #[test]
     fn a_name_becomes_a_uri_reference() {
         assert_eq!(uri("my regions/eu#1.yaml"), "my%20regions/eu%231.yaml");
         assert_eq!(uri("ü"), "%C3%BC");
