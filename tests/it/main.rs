@@ -28,4 +28,5 @@ mod refresh_storm;
 mod secrets;
 mod startup;
 mod unlink;
+mod zoom_apps;
 mod zoom_calls;

@@ -4,6 +4,8 @@ mod admission;
 mod evidence;
 mod inbox;
 mod keys;
+mod region;
+mod zoom_app;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -71,6 +73,16 @@ enum Command {
     },
     /// Show, signed, what is stored where and whom the region's processes contacted
     Evidence(evidence::EvidenceArgs),
+    /// Keep the region's apps at Zoom's Marketplace as its file says
+    ZoomApp {
+        #[command(subcommand)]
+        command: zoom_app::ZoomAppCommand,
+    },
+    /// Look at the files of regions: whether they are apart, and what follows from one
+    Region {
+        #[command(subcommand)]
+        command: region::RegionCommand,
+    },
     /// Look at the configuration without starting anything
     Config {
         #[command(subcommand)]
@@ -101,17 +113,23 @@ pub fn main() -> ExitCode {
             command: ConfigCommand::Check,
         } => check(&environment),
         Command::AppKey { name, region } => app_key(&name, &region),
+        Command::Region { command } => region::run(command),
         Command::Admission { command } => in_runtime(admission::run(environment, command)),
         Command::Evidence(arguments) => evidence::run(environment, arguments),
         Command::Inbox { command } => in_runtime(inbox::run(environment, command)),
         Command::Keys { command } => in_runtime(keys::run(environment, command)),
+        Command::ZoomApp { command } => return ended(in_runtime(zoom_app::run(environment, command))),
         Command::Migrate => in_runtime(migrate(environment)),
         Command::Serve => in_runtime(start(environment, Role::Serve)),
         Command::Work => in_runtime(start(environment, Role::Work)),
         Command::Run => in_runtime(start(environment, Role::Run)),
     };
+    ended(result.map(|()| ExitCode::SUCCESS))
+}
+
+fn ended(result: Result<ExitCode, Failure>) -> ExitCode {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             // Standard error is all that is left to say it on.
             let _ = writeln!(std::io::stderr(), "domicile: {}", chain(failure.as_ref()));
@@ -131,7 +149,7 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-fn in_runtime(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn in_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?
@@ -167,11 +185,15 @@ fn app_key(name: &str, region: &RegionId) -> Result<(), Failure> {
 
 fn check(environment: &Environment) -> Result<(), Failure> {
     let settings = Settings::from_environment(environment)?;
+    let mut out = std::io::stdout();
     writeln!(
-        std::io::stdout(),
+        out,
         "The configuration of region {} has no fault.",
         settings.region.id
     )?;
+    if let Some(file) = &settings.region.file {
+        writeln!(out, "It is what the region's file says, digest {}.", file.digest)?;
+    }
     Ok(())
 }
 
@@ -200,7 +222,7 @@ fn telemetry(settings: &Settings) -> Result<(Telemetry, Option<Contacts>), Failu
 async fn migrate(environment: Environment) -> Result<(), Failure> {
     let settings = Settings::from_environment(&environment)?;
     let (telemetry, _) = telemetry(&settings)?;
-    let applied = domicile_store::migrate(&settings.database).await;
+    let applied = apply_migrations(&settings).await;
     telemetry.shutdown().await;
     let mut out = std::io::stdout().lock();
     match applied? {
@@ -210,10 +232,21 @@ async fn migrate(environment: Environment) -> Result<(), Failure> {
     Ok(())
 }
 
+async fn apply_migrations(settings: &Settings) -> Result<Vec<String>, Failure> {
+    domicile_store::check_region_before_migrating(&settings.database, &settings.region.id).await?;
+    Ok(domicile_store::migrate(&settings.database).await?)
+}
+
 async fn start(environment: Environment, role: Role) -> Result<(), Failure> {
     let settings = Settings::from_environment(&environment)?;
     let (telemetry, contacts) = telemetry(&settings)?;
     let telemetry = Arc::new(telemetry);
+    if let Some(file) = &settings.region.file {
+        info!(
+            configuration.digest = file.digest,
+            "the settings are what the region's file says"
+        );
+    }
     let stop = CancellationToken::new();
     stop_on_signals(&stop)?;
     let listeners = Listeners::bind(&settings.http, role)?;

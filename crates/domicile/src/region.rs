@@ -22,6 +22,7 @@ use domicile_zoom::oauth::{InvalidOAuthUrl, ZoomOAuth};
 use thiserror::Error;
 use url::Url;
 
+use crate::marks::{self, MarksError};
 use crate::plugs::{
     AwsRequests, ErasedEvents, ErasedRecordings, KeptBodies, LinkTokens, LinksRouter, RecordingEvents,
 };
@@ -45,6 +46,9 @@ pub enum RegionError {
     /// The region keys do not fit the data keys in the database.
     #[error(transparent)]
     Vault(#[from] CheckError),
+    /// A resource carries another region's mark.
+    #[error(transparent)]
+    Marks(#[from] MarksError),
     /// Zoom's OAuth URL is no base.
     #[error(transparent)]
     OAuth(#[from] InvalidOAuthUrl),
@@ -158,7 +162,8 @@ impl Region {
             &settings.objects.url,
             &settings.objects.s3,
             egress.client("object_storage", domicile_objects::TIMEOUTS),
-        )?;
+        )?
+        .for_region(settings.region.id.clone());
         let library = Library::new(db.clone(), vault.clone(), storage.clone());
         let fetching = domicile_recordings::Parts {
             db: db.clone(),
@@ -188,9 +193,12 @@ impl Region {
         })
     }
 
-    /// Refuses a database whose schema this version does not know, or whose data keys these region keys do not open.
+    /// Refuses a database whose schema this version does not know, data keys that these region keys do not open, and a
+    /// database, keys or storage that carry another region's mark.
     pub async fn check(&self) -> Result<(), RegionError> {
         check_schema(&self.db).await?;
+        let resources = (&self.db, &self.vault, Some(&self.fetching.storage));
+        marks::check(&self.settings.region.id, self.ids.clock().now(), resources).await?;
         Ok(self.vault.check().await?)
     }
 
@@ -273,12 +281,14 @@ fn collector_rule(settings: &Settings) -> Option<String> {
     Some(format!("{rule} (OTEL_EXPORTER_OTLP_ENDPOINT)"))
 }
 
-/// The vault alone, over a database whose schema this version knows: for the commands about its keys.
+/// The vault alone, over this region's database with a schema that this version knows: for the commands about its keys.
 pub async fn vault(settings: &Settings, ids: Ids) -> Result<Vault, RegionError> {
     let keys = region_keys(settings, &egress(settings)?)?;
     let db = Db::new(settings.database.clone())?;
     check_schema(&db).await?;
-    Ok(Vault::new(db, ids, keys))
+    let vault = Vault::new(db.clone(), ids.clone(), keys);
+    marks::check(&settings.region.id, ids.clock().now(), (&db, &vault, None)).await?;
+    Ok(vault)
 }
 
 /// The ring of region keys, with a way to AWS KMS where one of them lies there.

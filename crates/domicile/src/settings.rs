@@ -4,9 +4,11 @@ mod digest;
 mod environment;
 mod faults;
 mod identity;
+mod marketplace;
 mod parse;
 mod receiving;
 mod reference;
+mod region_file;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,7 +16,7 @@ use std::time::Duration;
 use domicile_custody::evidence::EvidenceKey;
 use domicile_kernel::{RegionId, Secret};
 use domicile_linking::{Admission, IdentitySettings, ReturnUrls, UnknownCluster};
-use domicile_region::Directory;
+use domicile_region::{Directory, RegionFile};
 use domicile_store::DbSettings;
 use domicile_vault::RegionKeySettings;
 use domicile_web::extract::AppKeys;
@@ -26,6 +28,7 @@ use url::Url;
 
 pub use environment::Environment;
 pub use faults::{Fault, Faults};
+pub use marketplace::MarketplaceSettings;
 pub use reference::{Requirement, SETTINGS, Setting};
 
 /// Everything that differs between deployments (INV-11).
@@ -74,6 +77,16 @@ pub struct RegionSettings {
     pub admission: Admission,
     /// All regions; empty where there is no directory.
     pub directory: Directory,
+    /// The region's own file, which these settings do not contradict.
+    pub file: Option<RegionFileSettings>,
+}
+
+/// `DOMICILE_REGION_FILE`
+pub struct RegionFileSettings {
+    /// What it says.
+    pub file: Box<RegionFile>,
+    /// Its configuration digest.
+    pub digest: String,
 }
 
 /// `DOMICILE_HTTP_*`

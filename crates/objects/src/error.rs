@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use domicile_egress::EgressError;
-use domicile_kernel::Fate;
+use domicile_kernel::{Fate, RegionId};
 use thiserror::Error;
 
 use crate::key::InvalidObjectKey;
@@ -69,6 +69,17 @@ pub enum ObjectsError {
     /// What was read is not what was written.
     #[error("storage gave back other bytes than it was given")]
     Corrupt,
+    /// The bucket or folder belongs to another region (INV-1).
+    #[error(
+        "the object storage carries the mark of the region {theirs}, but this process is of the region {ours}: \
+         DOMICILE_OBJECTS_URL must lead to {ours}'s own storage, or DOMICILE_REGION_ID is wrong; a mark is never changed"
+    )]
+    ForeignRegion {
+        /// Whose process this is.
+        ours: RegionId,
+        /// Whose storage it is, as the mark spells it.
+        theirs: String,
+    },
     /// Anything else, network trouble above all.
     #[error("storage failed to {operation}")]
     Storage {
@@ -94,6 +105,7 @@ impl ObjectsError {
             | Self::Denied { .. }
             | Self::Credentials
             | Self::UploadFailed
+            | Self::ForeignRegion { .. }
             | Self::Corrupt => Fate::RETRY,
             Self::Storage { source, .. } => egress_error(source).map_or(Fate::RETRY, EgressError::fate),
         }

@@ -2,6 +2,7 @@
 
 mod error;
 mod key;
+mod mark;
 mod options;
 mod signer;
 mod storage;

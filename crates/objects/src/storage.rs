@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domicile_egress::{Client, HostRule, Timeouts};
+use domicile_kernel::RegionId;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
@@ -20,6 +21,7 @@ use url::Url;
 
 use crate::error::{ObjectsError, SettingFault};
 use crate::key::ObjectKey;
+use crate::mark::{self, Gate};
 use crate::options::{S3Options, S3Settings};
 use crate::transport::Fenced;
 use crate::upload::Upload;
@@ -41,6 +43,8 @@ pub struct ObjectStorage {
     /// What stands before every key, without slashes at its ends.
     prefix: String,
     folder: Option<Arc<PathBuf>>,
+    /// Stands before every use once the region is known.
+    gate: Option<Gate>,
 }
 
 /// What storage knows of an object without reading it.
@@ -69,6 +73,7 @@ impl ObjectStorage {
                     store: Arc::new(store),
                     prefix,
                     folder: None,
+                    gate: None,
                 })
             }
             _ => Err(settings(vec![not_a_storage_url()])),
@@ -109,13 +114,42 @@ impl ObjectStorage {
             store: Arc::new(store),
             prefix: String::new(),
             folder: Some(Arc::new(path.to_owned())),
+            gate: None,
         })
+    }
+
+    /// The same storage for one region: before its first use it is marked as that region's, and if it carries another region's
+    /// mark, every use of it is an error (INV-1).
+    #[must_use]
+    pub fn for_region(self, region: RegionId) -> Self {
+        let path = self.below_prefix(mark::NAME);
+        let gate = Gate::new(Arc::clone(&self.store), path, region);
+        Self {
+            gate: Some(gate),
+            ..self
+        }
+    }
+
+    /// Looks at the storage's mark without leaving one. True: it is the region's; false: there is none yet.
+    pub async fn region_mark(&self) -> Result<bool, ObjectsError> {
+        match &self.gate {
+            Some(gate) => gate.look().await,
+            None => Ok(false),
+        }
+    }
+
+    /// Marks the storage as the region's if nobody did, and refuses it if another region did.
+    pub async fn mark_region(&self) -> Result<(), ObjectsError> {
+        match &self.gate {
+            Some(gate) => gate.pass().await,
+            None => Ok(()),
+        }
     }
 
     /// Begins an upload. Nothing is visible under the key until [`Upload::finish`]; an object that is there already
     /// stays until then, and is replaced at once.
     pub fn begin(&self, key: &ObjectKey) -> Upload {
-        Upload::new(self.store.clone(), self.path(key), key.clone())
+        Upload::new(self.store.clone(), self.path(key), key.clone(), self.gate.clone())
     }
 
     /// The object's bytes, or those of a range, which is cut at the object's end. The first item is
@@ -126,7 +160,9 @@ impl ObjectStorage {
         range: Option<Range<u64>>,
     ) -> BoxStream<'static, Result<Bytes, ObjectsError>> {
         let (store, path, key) = (self.store.clone(), self.path(key), key.clone());
+        let marked = self.clone();
         let opened = async move {
+            marked.mark_region().await?;
             if range.as_ref().is_some_and(Range::is_empty) {
                 return Err(ObjectsError::EmptyRange);
             }
@@ -146,6 +182,7 @@ impl ObjectStorage {
     /// What storage knows of the object; `None` if there is none. S3 needs `s3:ListBucket` to tell a missing object from
     /// a forbidden one.
     pub async fn head(&self, key: &ObjectKey) -> Result<Option<ObjectHead>, ObjectsError> {
+        self.mark_region().await?;
         match self.store.head(&self.path(key)).await {
             Ok(meta) => Ok(Some(ObjectHead {
                 size_bytes: meta.size,
@@ -158,6 +195,7 @@ impl ObjectStorage {
     /// Deletes the object; one that is absent is as good as deleted. In a folder the deletion is on disk when this
     /// returns, and folders that became empty are gone.
     pub async fn delete(&self, key: &ObjectKey) -> Result<(), ObjectsError> {
+        self.mark_region().await?;
         match self.store.delete(&self.path(key)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
             Err(error) => return Err(ObjectsError::from_store("delete an object", key.as_str(), error)),
@@ -167,6 +205,7 @@ impl ObjectStorage {
 
     /// Tries the storage: reads a small object back, and writes it first if it is not there. One read when all is well.
     pub async fn probe(&self) -> Result<(), ObjectsError> {
+        self.mark_region().await?;
         let (name, content) = PROBE;
         let key = ObjectKey::parse(name)?;
         let path = self.path(&key);
@@ -199,9 +238,13 @@ impl ObjectStorage {
     }
 
     fn path(&self, key: &ObjectKey) -> Path {
+        self.below_prefix(key.as_str())
+    }
+
+    fn below_prefix(&self, key: &str) -> Path {
         // A key is made of safe characters only, so nothing is escaped here.
         if self.prefix.is_empty() {
-            Path::from(key.as_str())
+            Path::from(key)
         } else {
             Path::from(format!("{}/{key}", self.prefix))
         }

@@ -13,6 +13,7 @@ use tracing::Instrument;
 
 use crate::error::ObjectsError;
 use crate::key::ObjectKey;
+use crate::mark::Gate;
 
 /// The size of a part. All but the last are equal, as some S3-compatible services demand; S3's least is 5 MiB.
 const PART_BYTES: usize = 8 * 1024 * 1024;
@@ -37,6 +38,8 @@ pub struct Upload {
     hash: Sha256,
     size_bytes: u64,
     failed: bool,
+    /// Nothing is sent before the storage has shown its region's mark.
+    gate: Option<Gate>,
 }
 
 /// What was stored: the size and SHA-256 of the bytes as they were written.
@@ -49,7 +52,7 @@ pub struct StoredObject {
 }
 
 impl Upload {
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, path: Path, key: ObjectKey) -> Self {
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, path: Path, key: ObjectKey, gate: Option<Gate>) -> Self {
         Self {
             store,
             path,
@@ -60,6 +63,7 @@ impl Upload {
             hash: Sha256::new(),
             size_bytes: 0,
             failed: false,
+            gate,
         }
     }
 
@@ -130,6 +134,9 @@ impl Upload {
         let multipart = match &mut self.multipart {
             Some(multipart) => multipart,
             none => {
+                if let Some(gate) = &self.gate {
+                    gate.pass().await?;
+                }
                 let begun = self
                     .store
                     .put_multipart(&self.path)
@@ -156,6 +163,9 @@ impl Upload {
 
     async fn complete(&mut self) -> Result<(), ObjectsError> {
         if self.multipart.is_none() {
+            if let Some(gate) = &self.gate {
+                gate.pass().await?;
+            }
             let whole = PutPayload::from_bytes(std::mem::take(&mut self.part).freeze());
             self.store
                 .put(&self.path, whole)

@@ -47,6 +47,28 @@ async fn a_folder_is_storage() {
     suite::run(&storage, "recordings/1").await;
 }
 
+#[tokio::test]
+async fn a_folder_belongs_to_one_region() {
+    let folder = tempfile::tempdir().unwrap();
+    suite::one_region_owns_it(|| open(folder.path()).unwrap(), "recordings/1").await;
+    assert_eq!(entries(folder.path()), [PathBuf::from("domicile-region")]);
+    assert_eq!(
+        std::fs::read(folder.path().join("domicile-region")).unwrap(),
+        b"eu\n"
+    );
+}
+
+#[tokio::test]
+async fn of_two_regions_that_mark_a_folder_at_once_one_is_refused() {
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |region: &str| open(folder.path()).unwrap().for_region(region.parse().unwrap());
+        let (eu, us) = (of("eu"), of("us"));
+        let (one, two) = tokio::join!(eu.mark_region(), us.mark_region());
+        assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
+    }
+}
+
 #[test]
 fn a_missing_folder_is_made_and_a_missing_parent_is_not() {
     let parent = tempfile::tempdir().unwrap();

@@ -61,6 +61,7 @@ async fn ask(path_and_query: &str) -> String {
 async fn a_bucket_is_storage() {
     let storage = bucket("suite-bucket", &[]).await;
     suite::run(&storage, "recordings/1").await;
+    suite::one_region_owns_it(|| storage.clone(), "recordings/1").await;
 }
 
 #[tokio::test]

@@ -101,6 +101,68 @@ async fn a_refusal_keeps_its_code_and_forgets_the_rest_of_what_the_server_said()
     );
 }
 
+/// Two processes may mark at once, so the bucket is asked to keep the first; and a bucket that cannot be asked stays untouched.
+#[tokio::test]
+async fn the_regions_mark_is_written_on_condition_and_before_everything_else() {
+    let written = Mutex::new(false);
+    let (endpoint, seen) = server(move |head| {
+        let mut written = written.lock().unwrap();
+        if head.starts_with("PUT") {
+            *written = true;
+        }
+        match *written {
+            true => ("200 OK", "eu\n".to_owned()),
+            false => (
+                "404 Not Found",
+                "<Error><Code>NoSuchKey</Code></Error>".to_owned(),
+            ),
+        }
+    })
+    .await;
+    let storage =
+        storage(&endpoint, loopback().client("objects", TIMEOUTS)).for_region("eu".parse().unwrap());
+    storage.head(&ObjectKey::parse("a/b").unwrap()).await.unwrap();
+    let heads = seen.lock().unwrap().clone();
+    let lines: Vec<_> = heads.iter().map(|head| head.lines().next().unwrap()).collect();
+    let mark = "/bucket/prefix/domicile-region HTTP/1.1";
+    assert_eq!(
+        lines,
+        [
+            format!("GET {mark}"),
+            format!("PUT {mark}"),
+            format!("GET {mark}"),
+            "HEAD /bucket/prefix/a/b HTTP/1.1".to_owned()
+        ]
+    );
+    assert!(
+        heads[1].to_lowercase().contains("\r\nif-none-match: *\r\n"),
+        "{}",
+        heads[1]
+    );
+}
+
+#[tokio::test]
+async fn a_storage_that_does_not_show_its_mark_is_neither_read_nor_written() {
+    let (endpoint, seen) = server(|_| {
+        (
+            "403 Forbidden",
+            "<Error><Code>AccessDenied</Code></Error>".to_owned(),
+        )
+    })
+    .await;
+    let storage =
+        storage(&endpoint, loopback().client("objects", TIMEOUTS)).for_region("eu".parse().unwrap());
+    let error = put(&storage).await;
+    assert!(matches!(error, ObjectsError::Denied { .. }), "{error}");
+    let heads = seen.lock().unwrap().clone();
+    assert!(
+        heads
+            .iter()
+            .all(|head| head.starts_with("GET /bucket/prefix/domicile-region ")),
+        "{heads:?}"
+    );
+}
+
 #[tokio::test]
 async fn a_body_that_is_no_error_document_is_forgotten_whole() {
     let (endpoint, _) = server(|_| ("400 Bad Request", "<Code>secret- text</Code>".to_owned())).await;

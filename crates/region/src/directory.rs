@@ -5,6 +5,7 @@ use serde::Deserialize;
 use url::{Host, Url};
 
 use crate::finding::{Finding, Findings};
+use crate::rule::Rule;
 
 /// The public list of regions. Every region may have the same file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,11 +45,14 @@ impl Directory {
     /// Reads the YAML file, or says everything that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, Findings> {
         let wire: WireDirectory = serde_saphyr::from_str(text).map_err(|error| {
-            Findings(vec![Finding {
-                path: String::new(),
-                reason: format!("it cannot be read: {error}"),
-                remedy: "write `regions:` as a list of id, name, install_url and zoom_clusters",
-            }])
+            let mut finding = Finding::new(
+                Rule::Directory,
+                "",
+                format!("it cannot be read: {}", error.without_snippet()),
+                "write `regions:` as a list of id, name, install_url and zoom_clusters",
+            );
+            finding.line = error.location().and_then(|at| u32::try_from(at.line()).ok());
+            Findings(vec![finding])
         })?;
         let mut findings = Vec::new();
         let regions: Vec<_> = wire
@@ -58,11 +62,12 @@ impl Directory {
             .filter_map(|(index, entry)| read(index, entry, &mut findings))
             .collect();
         if wire.regions.is_empty() {
-            findings.push(Finding {
-                path: "regions".to_owned(),
-                reason: "it lists no region".to_owned(),
-                remedy: "list every region, this one too",
-            });
+            findings.push(Finding::new(
+                Rule::Directory,
+                "regions",
+                "it lists no region",
+                "list every region, this one too",
+            ));
         }
         findings.extend(shared(&regions));
         if findings.is_empty() {
@@ -92,12 +97,9 @@ impl Directory {
 
 fn read(index: usize, entry: &WireEntry, findings: &mut Vec<Finding>) -> Option<DirectoryEntry> {
     let before = findings.len();
-    let mut find = |field: &str, reason: String, remedy| {
-        findings.push(Finding {
-            path: format!("regions[{index}].{field}"),
-            reason,
-            remedy,
-        });
+    let mut find = |field: &str, reason: String, remedy: &'static str| {
+        let path = format!("regions[{index}].{field}");
+        findings.push(Finding::new(Rule::Directory, path, reason, remedy));
     };
     let id = entry.id.parse::<RegionId>();
     if let Err(error) = &id {
@@ -158,12 +160,10 @@ fn shared(regions: &[DirectoryEntry]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (index, one) in regions.iter().enumerate() {
         for other in regions.iter().take(index) {
-            let mut find = |field: &str, what: &str, remedy| {
-                findings.push(Finding {
-                    path: format!("regions[{index}].{field}"),
-                    reason: format!("the region {} has {what} too", other.id),
-                    remedy,
-                });
+            let mut find = |field: &str, what: &str, remedy: &'static str| {
+                let path = format!("regions[{index}].{field}");
+                let reason = format!("the region {} has {what} too", other.id);
+                findings.push(Finding::new(Rule::Directory, path, reason, remedy));
             };
             if one.id == other.id {
                 find("id", "this id", "give each region an id of its own");

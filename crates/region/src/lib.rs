@@ -1,7 +1,22 @@
 #![doc = include_str!("../README.md")]
 
+mod check;
+mod digest;
 mod directory;
+mod document;
+pub mod environment;
+pub mod file;
 mod finding;
+mod places;
+pub mod report;
+mod rule;
+mod schema;
+pub mod show;
 
+pub use check::{Report, check, check_alone};
 pub use directory::{Directory, DirectoryEntry};
-pub use finding::{Finding, Findings};
+pub use document::{Document, Lines, Source};
+pub use file::RegionFile;
+pub use finding::{Finding, Findings, Related};
+pub use rule::{Rule, Strength, UnknownRule};
+pub use schema::schema;

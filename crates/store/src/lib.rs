@@ -8,6 +8,7 @@ mod listen;
 mod metrics;
 mod migrations;
 mod outbox;
+mod region_mark;
 #[expect(
     clippy::doc_markdown,
     reason = "generated; what has a comment in the database has its doc"
@@ -21,4 +22,5 @@ pub use error::{StoreError, one_row, parse_state};
 pub use listen::listen;
 pub use migrations::{SchemaError, check_schema, migrate, migrations_digest, revert_all};
 pub use outbox::{NewEvent, Outbox};
+pub use region_mark::{RegionMarkError, check_region_before_migrating};
 pub use settings::{DbSettings, InvalidDatabaseUrl};

@@ -378,6 +378,32 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// Whose each of the region's key-encryption keys is, said in a way that nobody without the key can forge.
+    region_key_marks (region_key_id) {
+        /// The key's id in DOMICILE_VAULT_KEYS.
+        region_key_id -> Text,
+        /// What the key authenticates with the mark, as it does with the id of a data key.
+        id -> Uuid,
+        /// The region's id, padded to the size of a data key, wrapped by this key.
+        region_id_sealed -> Binary,
+        /// When a process first started with this key.
+        marked_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// Whose database this is: one row, written at the first start and never changed.
+    region_mark (singleton) {
+        /// Always true, so that there is one row at most.
+        singleton -> Bool,
+        /// The region; a process of another one refuses to start.
+        region_id -> Text,
+        /// When the first process started on this database.
+        marked_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     /// Data keys, one live key for each Zoom account; destroying it erases what it sealed (INV-8).
     vault_keys (id) {
         /// Stands in front of each ciphertext that the key sealed.
@@ -427,6 +453,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     links,
     recording_files,
     recordings,
+    region_key_marks,
+    region_mark,
     vault_keys,
     zoom_sightings
 );

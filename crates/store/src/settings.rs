@@ -129,6 +129,36 @@ impl DbSettings {
     }
 }
 
+impl DbSettings {
+    /// Where the database is and what it is called, `host:port/name`: what may be told of the URL. Of several hosts all are
+    /// named.
+    pub fn target(&self) -> String {
+        let hosts: Vec<_> = self
+            .postgres
+            .get_hosts()
+            .iter()
+            .map(|host| match host {
+                Host::Tcp(name) => name.clone(),
+                #[cfg(unix)]
+                Host::Unix(path) => path.display().to_string(),
+            })
+            .collect();
+        let ports: Vec<_> = self
+            .postgres
+            .get_ports()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let ports = if ports.is_empty() {
+            "5432".to_owned()
+        } else {
+            ports.join(",")
+        };
+        let name = self.postgres.get_dbname().unwrap_or_default();
+        format!("{}:{ports}/{name}", hosts.join(","))
+    }
+}
+
 fn is_local(host: &Host) -> bool {
     match host {
         Host::Tcp(name) => {
@@ -172,6 +202,21 @@ mod tests {
                 root_cert: Some("/ca.pem".into())
             })
         );
+    }
+
+    #[test]
+    fn where_it_leads_is_told_without_user_and_password() {
+        for (url, target) in [
+            ("postgres://u:hunter2@db.example/d", "db.example:5432/d"),
+            ("postgres://u:hunter2@db.example:6432/d", "db.example:6432/d"),
+            (
+                "postgres://u:hunter2@a.example,b.example:6432/d",
+                "a.example,b.example:5432,6432/d",
+            ),
+        ] {
+            let settings = DbSettings::parse(&Secret::from(url)).ok().unwrap();
+            assert_eq!(settings.target(), target);
+        }
     }
 
     #[test]

@@ -9,7 +9,10 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use domicile_store::{Conn, SchemaError, StoreError, check_schema, migrate, revert_all};
+use domicile_kernel::RegionId;
+use domicile_store::{
+    Conn, SchemaError, StoreError, check_region_before_migrating, check_schema, migrate, revert_all,
+};
 use domicile_testkit::db::TestDb;
 
 async fn tables(client: &tokio_postgres::Client) -> Vec<String> {
@@ -242,4 +245,39 @@ async fn constraint_violations_are_told_apart_by_name() {
 async fn raw(conn: &mut Conn, sql: &str) -> Result<(), StoreError> {
     use diesel_async::SimpleAsyncConnection;
     Ok(conn.batch_execute(sql).await?)
+}
+
+/// INV-1: a database belongs to the region that first started on it.
+#[tokio::test]
+async fn a_database_carries_the_mark_of_one_region() {
+    let db = TestDb::empty().await;
+    let (eu, us): (RegionId, RegionId) = ("eu".parse().unwrap(), "us".parse().unwrap());
+    let now = "2026-11-26T12:00:00Z".parse().unwrap();
+    // Nobody's yet, and not even migrated.
+    check_region_before_migrating(&db.settings(), &us).await.unwrap();
+    migrate(&db.settings()).await.unwrap();
+    assert!(!db.db().region_mark(&eu).await.unwrap());
+    check_region_before_migrating(&db.settings(), &us).await.unwrap();
+
+    let pool = db.db();
+    let (one, two) = tokio::join!(pool.mark_region(&eu, now), pool.mark_region(&us, now));
+    let (owner, other) = if one.is_ok() { (&eu, &us) } else { (&us, &eu) };
+    assert!(one.is_ok() != two.is_ok(), "one of them is refused");
+    pool.mark_region(owner, now).await.unwrap();
+    assert!(pool.region_mark(owner).await.unwrap());
+    for refused in [
+        pool.region_mark(other).await.map(drop),
+        pool.mark_region(other, now).await,
+        check_region_before_migrating(&db.settings(), other).await,
+    ] {
+        let text = refused.unwrap_err().to_string();
+        let names = [
+            format!("mark of the region {owner}"),
+            format!("is of the region {other}"),
+        ];
+        assert!(
+            names.iter().all(|name| text.contains(name)) && text.contains("DOMICILE_DATABASE_URL"),
+            "{text}"
+        );
+    }
 }

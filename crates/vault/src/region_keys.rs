@@ -69,6 +69,17 @@ impl RegionKeySettings {
         self.entries.iter().map(|entry| entry.id.as_str())
     }
 
+    /// The ids, in order, each with its ARN where the key lies at AWS KMS: what may be told of the keys.
+    pub fn described(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.entries.iter().map(|entry| {
+            let arn = match &entry.material {
+                Material::AwsKms(arn) => Some(arn.as_str()),
+                Material::Local(_) => None,
+            };
+            (entry.id.as_str(), arn)
+        })
+    }
+
     /// The keys that lie at AWS KMS.
     pub fn kms_keys(&self) -> impl Iterator<Item = &KmsKeyArn> {
         self.entries.iter().filter_map(|entry| match &entry.material {

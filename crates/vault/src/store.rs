@@ -4,7 +4,7 @@ use diesel::dsl::{count_star, exists, select};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use domicile_kernel::{KeyId, Timestamp, ZoomAccountId};
-use domicile_store::schema::vault_keys;
+use domicile_store::schema::{region_key_marks, vault_keys};
 use domicile_store::{Conn, StoreError, one_row};
 use uuid::Uuid;
 
@@ -166,4 +166,49 @@ pub(crate) async fn destroy(conn: &mut Conn, id: KeyId, now: Timestamp) -> Resul
     .execute(conn)
     .await?;
     one_row("destroy a data key", rows)
+}
+
+/// What a region key says of its region.
+pub(crate) struct KeyMark {
+    pub(crate) region_key_id: String,
+    pub(crate) id: KeyId,
+    pub(crate) sealed: Vec<u8>,
+}
+
+/// The marks of all region keys that ever were.
+pub(crate) async fn key_marks(conn: &mut Conn) -> Result<Vec<KeyMark>, StoreError> {
+    use region_key_marks as t;
+    let rows: Vec<(String, Uuid, Vec<u8>)> = t::table
+        .select((t::region_key_id, t::id, t::region_id_sealed))
+        .order(t::region_key_id)
+        .load(conn)
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(region_key_id, id, sealed)| KeyMark {
+            region_key_id,
+            id: id.into(),
+            sealed,
+        })
+        .collect())
+}
+
+/// Keeps a key's mark, unless another process was first.
+pub(crate) async fn insert_key_mark(
+    conn: &mut Conn,
+    mark: &KeyMark,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    use region_key_marks as t;
+    diesel::insert_into(t::table)
+        .values((
+            t::region_key_id.eq(&mark.region_key_id),
+            t::id.eq(mark.id.as_uuid()),
+            t::region_id_sealed.eq(&mark.sealed),
+            t::marked_at.eq(now),
+        ))
+        .on_conflict_do_nothing()
+        .execute(conn)
+        .await?;
+    Ok(())
 }

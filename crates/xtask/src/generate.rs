@@ -25,24 +25,36 @@ pub(crate) struct Args {
 
 /// Writes or checks every derived file.
 pub(crate) fn run(args: &Args) -> Outcome {
-    let path = tree::root().join("crates/store/src/schema.rs");
-    let wanted = schema()?;
-    let present = fs::read_to_string(&path).unwrap_or_default();
-    if wanted == present {
-        return Ok(());
+    let derived = [
+        (
+            "regions/schema.json",
+            domicile_region::schema(),
+            "the types of the region files",
+        ),
+        ("crates/store/src/schema.rs", schema()?, "the migrations"),
+    ];
+    let mut stale = Vec::new();
+    for (name, wanted, source) in derived {
+        let path = tree::root().join(name);
+        if wanted == fs::read_to_string(&path).unwrap_or_default() {
+            continue;
+        }
+        if args.check {
+            show_difference(&path, &wanted)?;
+            stale.push(format!("{name} does not fit {source}"));
+        } else {
+            fs::write(&path, wanted)?;
+            println!("wrote {name}");
+        }
     }
-    if !args.check {
-        fs::write(&path, wanted)?;
-        println!(
-            "wrote {}",
-            path.strip_prefix(tree::root()).unwrap_or(&path).display()
-        );
-        return Ok(());
+    if stale.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure(format!(
+            "{}; run `cargo xtask gen`",
+            stale.join(", and ")
+        )))
     }
-    show_difference(&path, &wanted)?;
-    Err(Failure(
-        "crates/store/src/schema.rs does not fit the migrations; run `cargo xtask gen`".to_owned(),
-    ))
 }
 
 /// The text of `schema.rs`, from a throw-away cluster with all migrations.

@@ -23,6 +23,9 @@ use crate::transport::{self, Answer, NoAnswer};
 pub use error::{ApiError, codes};
 pub use path::encode_meeting_uuid;
 
+pub(crate) use error::from_answer;
+pub(crate) use path::encode_segment;
+
 // A page of 300 meetings with a hundred files each is the largest answer to expect.
 const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
 const PAGE_SIZE: &str = "300";

@@ -18,6 +18,8 @@ pub mod scope;
 
 pub mod api;
 
+pub mod manifest;
+
 mod transport;
 mod wire;
 

@@ -1,6 +1,7 @@
 //! Zoom's API under `/v2` (platform: API, users/me, rate limits).
 
 mod call;
+mod marketplace;
 mod meetings;
 mod path;
 mod recordings;
@@ -37,6 +38,21 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route(
             "/meetings/{meeting}/transcript",
             web::get().to(recordings::transcript),
+        )
+        .route(
+            "/marketplace/apps/manifest/validate",
+            web::post().to(marketplace::validate),
+        )
+        .route("/marketplace/apps", web::post().to(marketplace::create))
+        .route("/marketplace/apps/{app}", web::get().to(marketplace::info))
+        .route("/marketplace/apps/{app}", web::delete().to(marketplace::delete))
+        .route(
+            "/marketplace/apps/{app}/manifest",
+            web::get().to(marketplace::export),
+        )
+        .route(
+            "/marketplace/apps/{app}/manifest",
+            web::put().to(marketplace::update),
         )
         .default_service(web::to(call::unknown_endpoint));
 }

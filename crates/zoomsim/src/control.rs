@@ -5,9 +5,11 @@ mod consent;
 mod error;
 mod events;
 mod faults;
+mod manifests;
 mod people;
 mod recordings;
 
+pub(crate) use apps::is_loopback;
 pub use consent::{ConsentOrder, Decision};
 pub use error::ControlError;
 pub use events::SendEvent;

@@ -42,6 +42,10 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/apps", web::post().to(create_app))
         .route("/apps/{id}", web::get().to(app))
         .route("/apps/{id}", web::delete().to(delete_app))
+        .route("/apps/{id}/manifest", web::get().to(manifest))
+        .route("/apps/{id}/manifest", web::patch().to(edit_manifest))
+        .route("/apps/{id}/publish", web::post().to(publish))
+        .route("/apps/{id}/unpublish", web::post().to(unpublish))
         .route("/apps/{id}/subscriptions", web::post().to(add_subscription))
         .route(
             "/subscriptions/{id}/validate",
@@ -122,6 +126,23 @@ async fn app(sim: web::Data<Sim>, request: HttpRequest) -> Answer {
 async fn delete_app(sim: web::Data<Sim>, request: HttpRequest) -> Answer {
     sim.delete_app(&id(&request))?;
     done()
+}
+
+async fn manifest(sim: web::Data<Sim>, request: HttpRequest) -> Answer {
+    ok(sim.manifest(&id(&request))?)
+}
+
+async fn edit_manifest(sim: web::Data<Sim>, request: HttpRequest, bytes: Bytes) -> Answer {
+    let patch: serde_json::Value = body(&bytes)?;
+    ok(sim.edit_manifest(&id(&request), &patch).await?)
+}
+
+async fn publish(sim: web::Data<Sim>, request: HttpRequest) -> Answer {
+    ok(sim.set_published(&id(&request), true).await?)
+}
+
+async fn unpublish(sim: web::Data<Sim>, request: HttpRequest) -> Answer {
+    ok(sim.set_published(&id(&request), false).await?)
 }
 
 async fn add_subscription(sim: web::Data<Sim>, request: HttpRequest, bytes: Bytes) -> Answer {

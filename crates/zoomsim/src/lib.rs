@@ -6,6 +6,7 @@ mod control;
 mod control_api;
 mod download;
 mod faults;
+mod manifest;
 pub mod media;
 pub mod model;
 mod oauth;

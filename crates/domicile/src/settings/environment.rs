@@ -8,6 +8,8 @@ use super::reference::SETTINGS;
 
 const PREFIX: &str = "DOMICILE_";
 const FILE_SUFFIX: &str = "_FILE";
+/// AWS's own secrets, for which its tools know no file.
+const AWS_SECRETS: &[&str] = &["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
 /// Environment variables as a value, so that tests hand in their own.
 #[derive(Clone, Default)]
@@ -73,7 +75,8 @@ fn setting_of_file(name: &str) -> Option<&str> {
         return None;
     }
     let setting = name.strip_suffix(FILE_SUFFIX)?;
-    (name.starts_with(PREFIX) && is_known(setting)).then_some(setting)
+    let has_file = (name.starts_with(PREFIX) && is_known(setting)) || AWS_SECRETS.contains(&setting);
+    has_file.then_some(setting)
 }
 
 fn is_known(name: &str) -> bool {

@@ -24,6 +24,7 @@ use super::digest::digest;
 use super::environment::Environment;
 use super::faults::Faults;
 use super::reference::{Requirement, SETTINGS};
+use super::region_file;
 use super::{
     AppSettings, HttpSettings, ObjectsSettings, RegionSettings, Settings, VaultSettings, ZoomSettings,
 };
@@ -128,7 +129,7 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, Faults> {
         reader.log_filter(),
         reader.evidence_key(),
     );
-    match parts {
+    let settings = match parts {
         (
             Some(region),
             Some(http),
@@ -143,7 +144,7 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, Faults> {
             Some(otlp_endpoint),
             Some(log_filter),
             Some(evidence_key),
-        ) if reader.faults.is_empty() => Ok(Settings {
+        ) if reader.faults.is_empty() => Settings {
             region,
             http,
             database,
@@ -158,8 +159,14 @@ pub(super) fn settings(environment: &Environment) -> Result<Settings, Faults> {
             log_filter,
             evidence_key,
             digest: digest(&reader.environment),
-        }),
-        _ => Err(reader.faults),
+        },
+        _ => return Err(reader.faults),
+    };
+    region_file::contradictions_inside(&settings, &mut reader.faults);
+    if reader.faults.is_empty() {
+        Ok(settings)
+    } else {
+        Err(reader.faults)
     }
 }
 
@@ -246,6 +253,7 @@ impl Reader {
             self.parsed::<UnknownCluster>("DOMICILE_REGION_UNKNOWN_CLUSTER", section.unknown_cluster);
         let admission = self.parsed::<Admission>("DOMICILE_REGION_ADMISSION", section.admission);
         let directory = self.directory(section.directory_file);
+        let file = self.region_file();
         if let (Some(directory), Some(id), Some(clusters)) = (&directory, &id, &zoom_clusters) {
             self.agreement(directory, id, clusters);
         }
@@ -256,6 +264,7 @@ impl Reader {
             unknown_cluster: unknown_cluster?,
             admission: admission?,
             directory: directory?,
+            file: file?,
         })
     }
 

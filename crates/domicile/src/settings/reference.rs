@@ -56,6 +56,11 @@ pub const SETTINGS: &[Setting] = &[
         "open: every Zoom account may link; accounts: only those that were admitted",
     ),
     setting(
+        "DOMICILE_REGION_FILE",
+        Optional,
+        "the region's own file, such as regions/eu.yaml: every setting must be what it says; `domicile region env` writes them",
+    ),
+    setting(
         "DOMICILE_REGION_DIRECTORY_FILE",
         Optional,
         "the public list of regions, for the install page and for users of another region; without it neither knows the others",
@@ -269,6 +274,11 @@ pub const SETTINGS: &[Setting] = &[
         "DOMICILE_APP_JWT_LEEWAY_SECONDS",
         Default("30"),
         "how far the app's clock may be from ours, at most 120",
+    ),
+    setting(
+        "DOMICILE_MARKETPLACE_TOKEN",
+        Optional,
+        "for `domicile zoom-app` alone: an access token of the apps' developer account with marketplace:read:app:admin and marketplace:write:app:admin",
     ),
     setting(
         "DOMICILE_EGRESS_ALLOW",

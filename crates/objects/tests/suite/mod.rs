@@ -125,3 +125,41 @@ pub async fn eventually(what: &str, mut happened: impl AsyncFnMut() -> bool) {
     });
     waited.await.expect(what);
 }
+
+/// INV-1: a storage belongs to the region that first used it. `open` opens the same storage anew.
+pub async fn one_region_owns_it(open: impl Fn() -> ObjectStorage, base: &str) {
+    let of = |region: &str| open().for_region(region.parse().unwrap());
+    let object = key(&format!("{base}/marked"));
+    let eu = of("eu");
+    assert!(!eu.region_mark().await.unwrap());
+    // The first use is what marks it.
+    store(&eu, &object, &Bytes::from_static(b"content")).await;
+    assert!(of("eu").region_mark().await.unwrap());
+    assert_eq!(read(&of("eu"), &object).await.unwrap(), b"content");
+
+    let us = of("us");
+    let foreign = |error: ObjectsError| {
+        let text = error.to_string();
+        assert!(matches!(error, ObjectsError::ForeignRegion { .. }), "{text}");
+        let names = [
+            "mark of the region eu",
+            "is of the region us",
+            "DOMICILE_OBJECTS_URL",
+        ];
+        assert!(names.iter().all(|name| text.contains(name)), "{text}");
+    };
+    foreign(us.region_mark().await.unwrap_err());
+    foreign(us.mark_region().await.unwrap_err());
+    foreign(read(&us, &object).await.unwrap_err());
+    foreign(us.head(&object).await.unwrap_err());
+    foreign(us.delete(&object).await.unwrap_err());
+    foreign(us.probe().await.unwrap_err());
+    let mut upload = us.begin(&object);
+    upload.write(bytes(LARGE_BYTES)).await.unwrap_or_else(foreign);
+    upload.finish().await.unwrap_err();
+    let mut upload = us.begin(&object);
+    upload.write(Bytes::from_static(b"other")).await.unwrap();
+    foreign(upload.finish().await.unwrap_err());
+    assert_eq!(read(&of("eu"), &object).await.unwrap(), b"content");
+    eu.delete(&object).await.unwrap();
+}

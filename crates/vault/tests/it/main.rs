@@ -14,5 +14,6 @@ mod caching;
 mod checking;
 mod formats;
 mod kms_wire;
+mod marks;
 mod rotation;
 mod sealing;

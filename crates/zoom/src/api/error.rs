@@ -127,7 +127,7 @@ struct Body {
 }
 
 /// Reads an answer that is no success.
-pub(super) fn from_answer(answer: &Answer, now: Timestamp) -> ApiError {
+pub(crate) fn from_answer(answer: &Answer, now: Timestamp) -> ApiError {
     let status = answer.status.as_u16();
     let wait = retry_after(&answer.headers, &now);
     if answer.status == StatusCode::TOO_MANY_REQUESTS {

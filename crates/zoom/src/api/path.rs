@@ -13,7 +13,7 @@ pub fn encode_meeting_uuid(uuid: &MeetingUuid) -> String {
 
 /// Percent-encodes every byte that is not unreserved (RFC 3986 section 2.3). `.` and `..` are encoded twice, because a
 /// URL parser takes even `%2E%2E` for a step up.
-pub(super) fn encode_segment(text: &str) -> String {
+pub(crate) fn encode_segment(text: &str) -> String {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     if matches!(text, "." | "..") {
         return text.replace('.', "%252E");

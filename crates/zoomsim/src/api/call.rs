@@ -55,6 +55,7 @@ impl ApiError {
 pub(crate) enum Category {
     Light,
     Medium,
+    Heavy,
 }
 
 impl Category {
@@ -62,6 +63,7 @@ impl Category {
         match self {
             Self::Light => "Light",
             Self::Medium => "Medium",
+            Self::Heavy => "Heavy",
         }
     }
 
@@ -69,6 +71,7 @@ impl Category {
         match self {
             Self::Light => 80,
             Self::Medium => 60,
+            Self::Heavy => 40,
         }
     }
 }
@@ -189,7 +192,11 @@ impl Sim {
         if !endpoint.scopes.iter().any(|scope| granted(scope)) {
             let first = endpoint.scopes.first().copied().unwrap_or_default();
             let text = format!("Invalid access token, does not contain scopes:[{first}, {first}:admin].");
-            return Err(ApiError::new(StatusCode::BAD_REQUEST, 4711, text));
+            // The Marketplace's calls say it in their own way (marketplace: error shapes).
+            return Err(match endpoint.target {
+                Target::Marketplace => ApiError::new(StatusCode::UNAUTHORIZED, 201, text),
+                _ => ApiError::new(StatusCode::BAD_REQUEST, 4711, text),
+            });
         }
         Ok(caller)
     }

@@ -12,17 +12,30 @@ use crate::webhook::publish::Manner;
 
 impl Sim {
     /// Registers an app. Its subscriptions are challenged first; if one fails, nothing is saved.
-    pub async fn create_app(&self, new: NewApp) -> Result<App, ControlError> {
+    pub async fn create_app(&self, mut new: NewApp) -> Result<App, ControlError> {
+        let subscriptions = std::mem::take(&mut new.subscriptions);
+        let mut app = self.draft_app(new)?;
+        for subscription in subscriptions {
+            let saved = self.checked(subscription).await?;
+            app.subscriptions.push(saved);
+        }
+        if self.read(|state| state.apps.contains_key(&app.client_id)) {
+            return Err(ControlError::Taken("client_id"));
+        }
+        Ok(self.save_app(app))
+    }
+
+    /// An app without subscriptions that is not saved yet.
+    pub(crate) fn draft_app(&self, new: NewApp) -> Result<App, ControlError> {
         let rng = self.rng();
         let client_id = new.client_id.unwrap_or_else(|| random::short_id(rng));
-        let taken = |sim: &Self| sim.read(|state| state.apps.contains_key(&client_id));
-        if taken(self) {
+        if self.read(|state| state.apps.contains_key(&client_id)) {
             return Err(ControlError::Taken("client_id"));
         }
         for uri in &new.redirect_uris {
             Url::parse(uri).map_err(|_| ControlError::Invalid("a redirect URI is not a URL".to_owned()))?;
         }
-        let mut app = App {
+        Ok(App {
             client_secret: new.client_secret.unwrap_or_else(|| random::hex_text::<16>(rng)),
             name: new.name.unwrap_or_else(|| "Test app".to_owned()),
             usage: new.usage,
@@ -34,17 +47,13 @@ impl Sim {
             },
             optional_scopes: new.optional_scopes,
             subscriptions: Vec::new(),
-            client_id: client_id.clone(),
-        };
-        for subscription in new.subscriptions {
-            let saved = self.checked(subscription).await?;
-            app.subscriptions.push(saved);
-        }
-        if taken(self) {
-            return Err(ControlError::Taken("client_id"));
-        }
-        self.update(|state| state.apps.insert(client_id, app.clone()));
-        Ok(app)
+            app_id: new.app_id.unwrap_or_else(|| random::short_id(rng)),
+            account_id: new.account_id,
+            published: false,
+            secret_token: new.secret_token.unwrap_or_else(|| random::short_id(rng)),
+            manifest: None,
+            client_id,
+        })
     }
 
     /// All apps.
@@ -187,7 +196,7 @@ impl Sim {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https")
         && match url.host() {
             Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),

@@ -35,6 +35,21 @@ pub struct App {
     pub optional_scopes: Vec<String>,
     /// Where events go.
     pub subscriptions: Vec<Subscription>,
+    /// The Marketplace's own id, by which its API knows the app.
+    #[serde(default)]
+    pub app_id: String,
+    /// The account of its developer, whose tokens alone may read and change it; absent: everybody's.
+    #[serde(default)]
+    pub account_id: Option<String>,
+    /// True once it is out: then its manifest can be neither exported nor updated.
+    #[serde(default)]
+    pub published: bool,
+    /// The secret token of its Features page; it signs the subscriptions that its manifest brings.
+    #[serde(default)]
+    pub secret_token: String,
+    /// What it was made of or changed to; absent: what its other fields say.
+    #[serde(default)]
+    pub manifest: Option<serde_json::Value>,
 }
 
 impl App {
@@ -77,6 +92,12 @@ pub struct NewApp {
     pub client_id: Option<String>,
     /// Made up if absent.
     pub client_secret: Option<String>,
+    /// The Marketplace's own id; made up if absent.
+    pub app_id: Option<String>,
+    /// The account of its developer; absent: every token may read and change its manifest.
+    pub account_id: Option<String>,
+    /// The secret token of its Features page; made up if absent.
+    pub secret_token: Option<String>,
     /// The name on the consent page.
     pub name: Option<String>,
     /// Who authorises it.

@@ -22,6 +22,8 @@ pub enum Target {
     Transcript,
     /// `GET /v2/meetings/{id}` and `GET /v2/users/{id}/meetings`.
     Meetings,
+    /// The manifest API: `/v2/marketplace/apps/...`.
+    Marketplace,
     /// The first host of a download: `/rec/download` and `/rec/webhook_download`.
     Download,
     /// The second host of a download, to which the first redirects.

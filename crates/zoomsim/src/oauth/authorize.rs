@@ -61,8 +61,7 @@ impl Sim {
         };
         let text = query.redirect_uri.clone().unwrap_or_default();
         let registered = app
-            .redirect_uris
-            .contains(&text)
+            .accepts_redirect(&text)
             .then(|| Url::parse(&text).ok())
             .flatten();
         let Some(redirect_uri) = registered else {

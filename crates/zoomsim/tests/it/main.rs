@@ -9,6 +9,7 @@ mod api;
 mod control;
 mod downloads;
 mod faults;
+mod marketplace;
 mod oauth;
 mod pages;
 mod program;

@@ -1,0 +1,2 @@
+DROP TABLE region_key_marks;
+DROP TABLE region_mark;
