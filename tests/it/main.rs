@@ -22,6 +22,7 @@ mod intake;
 mod keys;
 mod linking;
 mod main_path;
+mod marks;
 mod openapi;
 mod plans;
 mod refresh_storm;
