@@ -116,6 +116,7 @@ fn zoom<'a>(file: &'a RegionFile, variables: &mut Variables<'a>) {
             }
         }),
     );
+    variables.option("DOMICILE_ZOOM_DOMAIN_PROOF", zoom.domain_proof.as_ref());
     if let Some((_, chat)) = zoom.apps.with_chat() {
         variables.text("DOMICILE_BOT_ROBOT_JID", &chat.robot_jid);
     }
@@ -148,6 +149,7 @@ fn vault<'a>(file: &'a RegionFile, variables: &mut Variables<'a>) {
             variables.text(KEYS, keys.collect::<Vec<_>>().join(","));
         }
     }
+    variables.secret("DOMICILE_EVIDENCE_KEY", file.vault.evidence_key.as_ref());
 }
 
 fn app<'a>(file: &'a RegionFile, variables: &mut Variables<'a>) {

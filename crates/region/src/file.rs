@@ -91,6 +91,7 @@ impl RegionFile {
             secrets.push((format!("{path}.sessionToken"), key.session_token.as_ref()));
         }
         secrets.push(("vault.keysSecret".to_owned(), self.vault.keys_secret.as_ref()));
+        secrets.push(("vault.evidenceKey".to_owned(), self.vault.evidence_key.as_ref()));
         secrets
             .into_iter()
             .filter_map(|(path, secret)| secret.map(|secret| (path, secret)))

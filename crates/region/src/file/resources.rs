@@ -130,6 +130,9 @@ pub struct Vault {
     /// The key service, where it is not the one that the key's ARN names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
+    /// The seed of the key that signs the evidence of residency; without it there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence_key: Option<SecretRef>,
 }
 
 /// One key-encryption key.

@@ -23,6 +23,9 @@ pub struct Zoom {
     /// of the default, with an empty list none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calls: Option<Vec<String>>,
+    /// The content of the file by which Zoom validates the public host, as Zoom gives it; it is no secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain_proof: Option<String>,
     /// What the Marketplace and its review are told of the region's apps alike.
     pub listing: Listing,
     /// The region's apps.

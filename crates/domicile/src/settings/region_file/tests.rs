@@ -81,6 +81,8 @@ impl Host {
                 aws_kms: None,
             });
             file.vault.keys_secret = Some(secret("vault-keys"));
+            file.vault.evidence_key = Some(secret("evidence-key"));
+            file.zoom.domain_proof = Some("proof".to_owned());
             file.vault.endpoint = Some("https://kms.eu.example.com".to_owned());
             let objects = &mut file.objects;
             objects.endpoint = Some("https://s3.eu.example.com".to_owned());
