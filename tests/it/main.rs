@@ -20,6 +20,7 @@ mod intake;
 mod keys;
 mod linking;
 mod main_path;
+mod marks;
 mod openapi;
 mod plans;
 mod refresh_storm;

@@ -99,7 +99,9 @@ async fn a_complete_environment_passes_and_an_unknown_schema_stops_the_start() {
 fn the_help_names_every_command() {
     let output = run(&BTreeMap::new(), &["--help"]);
     assert!(output.status.success());
-    for command in ["migrate", "serve", "work", "run", "keys", "zoom-app", "config"] {
+    for command in [
+        "migrate", "serve", "work", "run", "keys", "region", "zoom-app", "config",
+    ] {
         assert!(text(&output).contains(command));
     }
     let settings = run(&BTreeMap::new(), &["config", "settings"]);

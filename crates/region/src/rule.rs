@@ -133,6 +133,22 @@ impl FromStr for Rule {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+    use std::fmt::Write as _;
+
+    #[test]
+    fn the_readme_lists_exactly_the_rules() {
+        let mut table = "| rule | may be excepted | meaning |\n| --- | --- | --- |\n".to_owned();
+        for rule in Rule::ALL {
+            let excepted = match rule.strength() {
+                Strength::Absolute => "",
+                Strength::Exceptable => "yes",
+            };
+            writeln!(table, "| `{rule}` | {excepted} | {} |", rule.meaning()).unwrap();
+        }
+        let readme = include_str!("../README.md");
+        let (_, listed) = readme.split_once("<!-- rules -->\n").unwrap();
+        assert_eq!(listed, table, "put this table under the mark in the README");
+    }
 
     #[test]
     fn ids_are_unique_and_lead_back() {

@@ -123,7 +123,7 @@ fn aws(wanted: &BTreeMap<&str, Value<'_>>, environment: &Environment, faults: &m
     for (name, value) in wanted {
         match (value, environment.get(name).map(str::trim)) {
             (Value::Text(text), Some(present)) if !is_same(text, present) => {
-                faults.add(name, format!("contradicts the region's file, which says {text}"))
+                faults.add(name, format!("contradicts the region's file, which says {text}"));
             }
             (Value::Text(_) | Value::Secret(_), Some(_)) => {}
             // AWS's other name for the same.
