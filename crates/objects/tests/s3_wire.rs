@@ -113,7 +113,10 @@ async fn the_regions_mark_is_written_on_condition_and_before_everything_else() {
         if *written {
             ("200 OK", "eu\n".to_owned())
         } else {
-            ("404 Not Found", "<Error><Code>NoSuchKey</Code></Error>".to_owned())
+            (
+                "404 Not Found",
+                "<Error><Code>NoSuchKey</Code></Error>".to_owned(),
+            )
         }
     })
     .await;
