@@ -276,11 +276,6 @@ pub const SETTINGS: &[Setting] = &[
         "how far the app's clock may be from ours, at most 120",
     ),
     setting(
-        "DOMICILE_MARKETPLACE_TOKEN",
-        Optional,
-        "for `domicile zoom-app` alone: an access token of the apps' developer account with marketplace:read:app:admin and marketplace:write:app:admin",
-    ),
-    setting(
         "DOMICILE_EGRESS_ALLOW",
         Optional,
         "comma list of further hosts that the process may call",

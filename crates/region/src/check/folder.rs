@@ -167,20 +167,21 @@ fn strangers(
     }
 }
 
-/// A release reaches the regions one after the other.
+/// A release reaches the regions one after the other: each has a place of its own, and there are as many places as regions.
 fn release_order(documents: &[Document], findings: &mut Vec<Finding>) {
-    let mut ordered: Vec<_> = documents.iter().collect();
-    ordered.sort_by_key(|document| (document.file.deployment.release_order, &document.name));
-    for (place, document) in (1u32..).zip(ordered) {
+    const REMEDY: &str =
+        "number the regions 1, 2, 3, each once, in the order in which a release reaches them";
+    for (index, document) in documents.iter().enumerate() {
         let order = document.file.deployment.release_order;
-        if order != place {
-            Finder::new(document, findings).find(
-                Rule::ReleaseOrder,
-                "deployment.releaseOrder",
-                format!("it is {order}, but by the order of all regions it would be {place}"),
-                "number the regions 1, 2, 3, each once, in the order in which a release reaches them",
-            );
-            return;
-        }
+        let mut before = documents.iter().take(index);
+        let same = before.find(|other| other.file.deployment.release_order == order);
+        let reason = match same {
+            Some(other) => format!("{} has the place {order} too", other.name),
+            None if usize::try_from(order).is_ok_and(|order| (1..=documents.len()).contains(&order)) => {
+                continue;
+            }
+            None => format!("it is {order}, but there are {} regions", documents.len()),
+        };
+        Finder::new(document, findings).find(Rule::ReleaseOrder, "deployment.releaseOrder", reason, REMEDY);
     }
 }

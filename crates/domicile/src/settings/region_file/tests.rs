@@ -351,7 +351,8 @@ fn the_environment_file_of_a_plain_host_starts_it() {
         let mut environment = BTreeMap::new();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let (name, value) = line.split_once('=').unwrap();
-            let value = value.trim_matches('"').replace("\\\"", "\"").replace("\\$", "$");
+            let bare = value.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+            let value = bare.unwrap_or(value).replace("\\\"", "\"").replace("\\$", "$");
             if let Some(setting) = name
                 .strip_suffix("_FILE")
                 .filter(|it| value.contains("credentials/") && !it.is_empty())

@@ -74,15 +74,6 @@ pub(super) fn data_flow(values: &Values<'_>) -> String {
 pub(super) fn deletion(values: &Values<'_>) -> String {
     let Values { region, app, .. } = values;
     let listing = &region.zoom.listing;
-    let private = if app
-        .events
-        .iter()
-        .any(|it| it.types.iter().any(|event| event == "app_deauthorized"))
-    {
-        "Zoom's event `app_deauthorized`, or by a token that Zoom no longer takes where no event is sent"
-    } else {
-        "a token that Zoom no longer takes"
-    };
     let rows = [
         (
             "access and refresh tokens",
@@ -107,11 +98,12 @@ pub(super) fn deletion(values: &Values<'_>) -> String {
         ),
     ]
     .map(|(data, form, end)| row(&[data, form, end]));
-    let table = table(&["data", "kept", "after removal"], rows);
+    let table = table(&["data", "kept", "after the link has ended"], rows);
     format!(
-        "# Deletion of data: {name}\n\n{company} deletes what it holds of a Zoom user when the user, or the account's \
-         administrator, removes the app, and when the link is ended in the application. A removal at Zoom is known by {private}. \
-         Deletion begins at once and is complete within 10 days.\n\n{table}\nWhat is sealed is encrypted under a key of its Zoom \
+        "# Deletion of data: {name}\n\n{company} deletes what it holds of a Zoom user when the link is ended in \
+         the application. Where the user, or the account's administrator, removes the app at Zoom instead, Zoom no longer takes \
+         the link's tokens; the application is told so and ends the link. Deletion begins at once and is complete within 10 \
+         days.\n\n{table}\nWhat is sealed is encrypted under a key of its Zoom \
          account. When no link of that account is left, the key is destroyed, and with it everything that was sealed under it, \
          copies in backups included. Counters that name nobody remain.\n\nRequests of data subjects: {contact}, or <{support}>. \
          The privacy policy is at <{privacy}>.\n",

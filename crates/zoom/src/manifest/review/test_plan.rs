@@ -78,11 +78,14 @@ pub(super) fn test_plan(values: &Values<'_>) -> String {
     }
     steps.part("Remove the app");
     steps.step(
-        "In the Zoom App Marketplace, under Manage, Added Apps, remove the app. The application shows the account as no longer \
-         linked, and what was stored is deleted as data-deletion.md says.",
+        "In the Zoom App Marketplace, under Manage, Added Apps, remove the app. The next call with the link's tokens fails, and \
+         the application shows that the link needs a new authorization.",
     );
-    steps.step("Connect again from the first step: the removal leaves nothing behind that would hinder it.");
-    steps.step("Unlink inside the application instead: the authorization ends at Zoom too, and the same data is deleted.");
+    steps.step("Connect again from the first step: a removal hinders no new connection.");
+    steps.step(
+        "Unlink inside the application instead: the authorization ends at Zoom too, and what was stored is \
+         deleted as data-deletion.md says.",
+    );
     let documentation = &region.zoom.listing.documentation_url;
     format!(
         "# Test plan: {name}\n\nIn English, for the reviewer. The first submission is tested with the production client, an \

@@ -87,15 +87,15 @@ fn why(event: &str) -> &'static str {
         }
         "recording.transcript_completed" => "The transcript comes later than the other files.",
         "recording.trashed" | "recording.deleted" | "recording.batch_trashed" | "recording.batch_deleted" => {
-            "A recording that its owner removes at Zoom is treated accordingly."
+            "A record that the recording's owner removed it at Zoom."
         }
-        "recording.recovered" | "recording.batch_recovered" => "A recording came back from the trash.",
-        "recording.renamed" => "The recording is shown under its present title.",
-        "meeting.ended" => "A recording is expected from now on.",
-        "app_deauthorized" => "The user removed the app: tokens are destroyed and data is deleted.",
-        "user.deactivated" | "user.deleted" | "user.disassociated" => {
-            "The user is gone: nothing is called for that user any more."
+        "recording.recovered" | "recording.batch_recovered" => {
+            "A record that a recording came back from the trash."
         }
+        "recording.renamed" => "A record of the recording's present title.",
+        "meeting.ended" => "A record that a recording may come.",
+        "app_deauthorized" => "A record that the user removed the app.",
+        "user.deactivated" | "user.deleted" | "user.disassociated" => "A record that the user is gone.",
         _ => "As the name of the subscription says.",
     }
 }
