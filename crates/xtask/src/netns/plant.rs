@@ -17,8 +17,8 @@ use crate::run::{Failure, Outcome};
 /// More than a region ever tries.
 const ALWAYS: u32 = 1000;
 
-/// The other region, as the planted redirect names it.
-const WHY: &str = RefusedReason::Host.as_str();
+/// Why the fence refuses: no setting names the other region's host.
+const WHY: RefusedReason = RefusedReason::Host;
 
 /// Makes every download of a recording lead to the other region, and waits until the region has refused each.
 /// Gives the number of refusals.
@@ -71,9 +71,10 @@ pub(crate) async fn plant(story: &mut Story, other: SocketAddr) -> Outcome<u64> 
     story
         .report
         .proof("files", format!("{files}, all failed, none stored"));
-    story
-        .report
-        .proof("domicile.egress.refused", format!("{refused}, reason {WHY}"));
+    story.report.proof(
+        "domicile.egress.refused",
+        format!("{refused}, reason {}", WHY.as_str()),
+    );
     Ok(refused)
 }
 
@@ -92,7 +93,7 @@ async fn refusals(http: &Http, region: &Region) -> Outcome<u64> {
             .next()
             .and_then(|count| count.parse::<f64>().ok());
         let count = count.ok_or_else(|| Failure(format!("{url} says {line}")))?;
-        if line.contains(&format!("reason=\"{WHY}\"")) {
+        if line.contains(&format!("reason=\"{}\"", WHY.as_str())) {
             found = Some(count);
         } else if count > 0.0 {
             return Err(Failure(format!("the fence refused something else: {line}")));
@@ -132,7 +133,7 @@ pub(crate) async fn records(database_url: &str, other: SocketAddr) -> Outcome<Re
             "let_out" if host == "127.0.0.1" || host.ends_with(".localhost") => {
                 records.let_out.insert(format!("{host}:{port} {purpose}"));
             }
-            "refused" if host == other.ip().to_string() && reason == WHY => records.refused += calls,
+            "refused" if host == other.ip().to_string() && reason == WHY.as_str() => records.refused += calls,
             _ => {
                 return Err(Failure(format!(
                     "egress_contacts has a stranger: {outcome} {host}:{port} {purpose} {reason}"
@@ -143,7 +144,7 @@ pub(crate) async fn records(database_url: &str, other: SocketAddr) -> Outcome<Re
     let audit = "SELECT actor, outcome, reason FROM audit_entries WHERE action = 'egress.call'";
     for row in client.query(audit, &[]).await? {
         let entry: (&str, &str, Option<&str>) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        if entry != ("service", "refused", Some(WHY)) {
+        if entry != ("service", "refused", Some(WHY.as_str())) {
             return Err(Failure(format!("the audit has a strange entry: {entry:?}")));
         }
         records.audited += 1;
