@@ -158,6 +158,9 @@ async fn play(stage: &Stage, home: &Path) -> Outcome {
         eu.read_records(eu_told, of_us.public_address()),
         us.read_records(us_told, of_eu.public_address())
     )?;
+    for site in [&in_eu, &in_us] {
+        tell_records(site);
+    }
     let tables = (
         captures.router.finish()?,
         captures.eu.finish()?,
@@ -208,6 +211,20 @@ async fn control(to: SocketAddr) -> Outcome<Flow> {
     Err(Failure(format!(
         "{to} answers the control with {line:?}, not with 421"
     )))
+}
+
+/// Says what a region has written down about whom it talked to.
+fn tell_records(site: &Site) {
+    let Some(records) = &site.records else { return };
+    println!(
+        "\n{}, as its own database says after SIGTERM",
+        site.plan.side.name
+    );
+    println!("      refused  {} calls into the other region", records.refused);
+    println!("      audited  {} entries egress.call", records.audited);
+    for contact in &records.let_out {
+        println!("      let out  {contact}");
+    }
 }
 
 /// Says what the captures say; anything that should not be there is a failure.

@@ -72,8 +72,8 @@ fn ipv4(packet: &[u8]) -> Option<Frame> {
     let head = usize::from(packet.first()? & 0x0f) * 4;
     let from = Ipv4Addr::from(packet.get(12..16)?.first_chunk::<4>().copied()?);
     let to = Ipv4Addr::from(packet.get(16..20)?.first_chunk::<4>().copied()?);
-    let first = word(packet, 6)? & 0x1fff == 0;
-    // Only the first fragment has the ports.
+    // Only the first fragment, whose offset of 13 bits is 0, has the ports.
+    let first = word(packet, 6)?.trailing_zeros() >= 13;
     let payload = if first { packet.get(head..)? } else { &[] };
     Some(ip(from.into(), to.into(), *packet.get(9)?, payload))
 }

@@ -71,10 +71,9 @@ pub(crate) async fn plant(story: &mut Story, other: SocketAddr) -> Outcome<u64> 
     story
         .report
         .proof("files", format!("{files}, all failed, none stored"));
-    story.report.proof(
-        "domicile.egress.refused",
-        format!("{refused}, reason {}", WHY.as_str()),
-    );
+    story
+        .report
+        .proof("calls refused", format!("{refused}, reason {}", WHY.as_str()));
     Ok(refused)
 }
 

@@ -8,6 +8,7 @@ use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard};
 use url::Url;
 
 use super::network::{EU, Side, US, ZOOM};
+use super::plant::Records;
 use super::space::Space;
 use super::verdict::Destinations;
 use super::{forward, plant};
@@ -91,6 +92,8 @@ pub(crate) struct Site {
     database_url: String,
     /// What the fence has refused.
     refused: u64,
+    /// What was written down about whom it talked to, once it is stopped.
+    pub(crate) records: Option<Records>,
 }
 
 impl Place {
@@ -151,6 +154,7 @@ impl Place {
                 zoom,
                 database_url,
                 refused: 0,
+                records: None,
             })
         };
         self.space.run(start).await
@@ -178,8 +182,8 @@ impl Place {
             }
             names.push(name);
         }
-        let (side, id) = (self.side.name, self.space.id.display());
-        println!("      {side:<4} {id}: {}", names.join(", "));
+        let (name, id) = (self.side.name, self.space.id.display());
+        println!("      {name:<4} {id}: {}", names.join(", "));
         Ok(())
     }
 
@@ -199,7 +203,7 @@ impl Place {
     }
 
     /// Stops the region, so that it writes down whom it talked to, and reads that.
-    pub(crate) async fn read_records(&self, site: Site, other: SocketAddr) -> Outcome<Site> {
+    pub(crate) async fn read_records(&self, mut site: Site, other: SocketAddr) -> Outcome<Site> {
         let stack = Arc::clone(&self.stack);
         let read = async move {
             running(stack).await?.stop_region(&site.region).await?;
@@ -211,17 +215,7 @@ impl Place {
                     site.refused, records.refused, records.audited
                 )));
             }
-            let mut lines = format!(
-                "\n{}, as its own database says after SIGTERM\n      refused  {} calls to {}, audited as egress.call in {} entries\n",
-                site.plan.side.name,
-                records.refused,
-                other.ip(),
-                records.audited
-            );
-            for contact in records.let_out {
-                lines.push_str(&format!("      let out  {contact}\n"));
-            }
-            print!("{lines}");
+            site.records = Some(records);
             Ok(site)
         };
         self.space.run(read).await
