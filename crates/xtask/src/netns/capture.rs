@@ -180,3 +180,49 @@ fn receive(socket: &OwnedFd) -> Result<(Frame, u32), Errno> {
     let (length, lost) = (received.bytes, lost.unwrap_or(0));
     Ok((packet::read(head.get(..length).unwrap_or(&head)), lost))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::network::ip;
+    use super::*;
+    use tokio::net::{TcpListener, TcpStream};
+
+    /// A namespace with nothing but its loopback; none where this machine or user cannot make one.
+    async fn alone(name: &'static str) -> Option<Space> {
+        let space = Space::new(name).ok()?;
+        let up = space.run(async { ip("link set lo up").await }).await;
+        up.is_ok().then_some(space)
+    }
+
+    async fn talk(space: &Space) -> Flow {
+        let talk = async {
+            let listener = TcpListener::bind("127.0.0.1:0").await?;
+            let to = listener.local_addr()?;
+            let stream = TcpStream::connect(to).await?;
+            Ok(Flow {
+                from: stream.local_addr()?,
+                to,
+                protocol: packet::TCP,
+            })
+        };
+        space.run(talk).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_capture_sees_its_own_namespace_and_no_other() {
+        let (Some(here), Some(there)) = (alone("here").await, alone("there").await) else {
+            return;
+        };
+        assert_ne!(here.id, there.id);
+        let capture = Capture::start(&here).await.unwrap();
+        let other = talk(&there).await;
+        let own = talk(&here).await;
+        for flow in [own, own.back()] {
+            assert!(capture.sees(&flow, Duration::from_secs(10)), "{flow}");
+        }
+        let table = capture.finish().unwrap();
+        assert!(table.flows[&own].opening && !table.flows[&own.back()].opening);
+        assert!(!table.flows.contains_key(&other));
+        assert_eq!(table.lost, 0);
+    }
+}

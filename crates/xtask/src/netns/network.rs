@@ -79,7 +79,7 @@ pub(crate) async fn probe(space: &Space) -> Outcome {
         .await
 }
 
-async fn ip(arguments: &str) -> Outcome {
+pub(super) async fn ip(arguments: &str) -> Outcome {
     let mut command = Command::new("ip");
     command
         .args(arguments.split(' '))

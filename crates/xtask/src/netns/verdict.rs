@@ -162,8 +162,10 @@ mod tests {
 
     #[test]
     fn what_is_with_zoom_or_within_is_well() {
-        let chatter = flow("[fe80::1]:0", "[ff02::2]:0", 58);
-        let verdict = router(&table(&[zoom(), control(), chatter]), &[control()]);
+        let mut seen = table(&[zoom(), control(), flow("[fe80::1]:0", "[fe80::2]:0", 58)]);
+        let group = flow("[::]:0", "[ff02::16]:0", 0);
+        seen.flows.insert(group, Seen::default());
+        let verdict = router(&seen, &[control()]);
         assert_eq!((verdict.crossing, verdict.controls), (0, 6));
         assert_eq!(verdict.findings, [""; 0]);
         let own = flow("127.0.0.1:40002", "127.0.0.1:5432", TCP);
