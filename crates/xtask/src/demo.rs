@@ -2,8 +2,8 @@
 
 mod browser;
 mod html;
-mod report;
-mod story;
+pub(crate) mod report;
+pub(crate) mod story;
 
 use std::path::Path;
 
@@ -99,6 +99,6 @@ async fn tell(stack: &mut Stack, home: &Path, args: &Args) -> Outcome {
     zoom.ensure_app(&region, region.public..region.public).await?;
     report.proof("webhook endpoint", "challenged by Zoom and saved");
 
-    let mut story = Story::new(report, stack.http.clone(), zoom, region);
+    let mut story = Story::new(report, stack.http.clone(), zoom, region)?;
     story.play(args.video_mib * 1024 * 1024).await
 }

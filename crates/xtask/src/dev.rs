@@ -79,7 +79,10 @@ async fn start(stack: &mut Stack, home: PathBuf) -> Outcome<String> {
     };
     let zoom = Zoom::new(stack.http.clone(), stack.start_zoom(&zoom_plan).await?);
     let directory = home.join("directory.yaml");
-    fs::write(&directory, directory_of(&ports))?;
+    fs::write(
+        &directory,
+        directory_of(REGIONS.map(|(id, name, _, _)| (id, name, ports[&format!("{id} public")]))),
+    )?;
     let mut regions = Vec::new();
     for (id, name, identity, first) in REGIONS {
         note(&format!("starting region {id}"));
@@ -95,10 +98,10 @@ async fn start(stack: &mut Stack, home: PathBuf) -> Outcome<String> {
     Ok(table(&zoom.base, &regions, stack))
 }
 
-/// The public list of both regions, which leads whoever came to the wrong one to the other.
-fn directory_of(ports: &Ports) -> String {
-    let entries = REGIONS.map(|(id, name, _, _)| {
-        let install = at(ports[&format!("{id} public")], "/install");
+/// The public list of both regions, by id, name and public port, which leads whoever came to the wrong one to the other.
+pub(crate) fn directory_of(regions: [(&str, &str, u16); 2]) -> String {
+    let entries = regions.map(|(id, name, public)| {
+        let install = at(public, "/install");
         format!("  - id: {id}\n    name: {name}\n    install_url: {install}\n    zoom_clusters: [{id}]\n")
     });
     format!("regions:\n{}", entries.concat())

@@ -10,6 +10,8 @@ mod fuzz;
 mod generate;
 mod interop;
 mod moto;
+#[cfg(target_os = "linux")]
+mod netns;
 mod run;
 mod test;
 mod tidy;

@@ -17,12 +17,19 @@ pub(crate) struct Args {
     /// Also compare with implementations that this project did not write; installs them with npm and pip
     #[arg(long)]
     interop: bool,
+    /// Only prove that two regions never meet: each in a network namespace of its own, and captures between them; needs root
+    #[arg(long, conflicts_with = "interop")]
+    netns: bool,
 }
 
 /// Runs everything and says how long each step took.
 pub(crate) fn run(args: &Args) -> Outcome {
     let mut steps = Steps::default();
-    let outcome = all(args, &mut steps);
+    let outcome = if args.netns {
+        steps.run("two regions in two network namespaces", apart)
+    } else {
+        all(args, &mut steps)
+    };
     steps.print();
     outcome
 }
@@ -88,6 +95,18 @@ fn all(args: &Args, steps: &mut Steps) -> Outcome {
         shown(tests.env(SERVER_URL_VARIABLE, &url))
     })?;
     cluster.stop()?;
+    Ok(())
+}
+
+/// The proof of `--netns`, on what this tree builds.
+#[cfg(target_os = "linux")]
+fn apart() -> Outcome {
+    crate::netns::run()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn apart() -> Outcome {
+    note("two regions in two network namespaces: skipped, since only Linux has them");
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_web::dev::Extensions;
 use actix_web::http::StatusCode;
-use actix_web::http::header::RETRY_AFTER;
+use actix_web::http::header::{LOCATION, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use chrono::{SecondsFormat, TimeDelta};
 use domicile_kernel::Timestamp;
@@ -105,6 +105,9 @@ fn instead(fault: &FaultKind, target: Target, now: Timestamp) -> Option<HttpResp
         FaultKind::HtmlPage => HttpResponse::Ok()
             .content_type("text/html;charset=utf-8")
             .body(HOST_ONLY_PAGE),
+        FaultKind::Redirected { to } => HttpResponse::Found()
+            .insert_header((LOCATION, to.as_str()))
+            .finish(),
         _ => return None,
     })
 }

@@ -8,6 +8,8 @@ use std::time::Instant;
 pub(crate) struct Report {
     start: Instant,
     step: u32,
+    /// Stands before each line where several stories are told at once, such as `eu | `.
+    label: String,
     /// Progress is rewritten in place on a terminal, and not shown in a log.
     terminal: bool,
 }
@@ -17,7 +19,17 @@ impl Report {
         Self {
             start: Instant::now(),
             step: 0,
+            label: String::new(),
             terminal: std::io::stdout().is_terminal(),
+        }
+    }
+
+    /// Prints a story that is told beside others.
+    pub(crate) fn labelled(label: &str) -> Self {
+        Self {
+            label: format!("{label} | "),
+            terminal: false,
+            ..Self::new()
         }
     }
 
@@ -25,13 +37,14 @@ impl Report {
     pub(crate) fn step(&mut self, title: &str) {
         self.step += 1;
         let seconds = self.start.elapsed().as_secs_f64();
-        println!("\n{:>2}. {title}  [{seconds:.1} s]", self.step);
+        let label = &self.label;
+        println!("{label}\n{label}{:>2}. {title}  [{seconds:.1} s]", self.step);
     }
 
     /// One proof of the step.
     pub(crate) fn proof(&self, name: &str, value: impl Display) {
         self.clear();
-        println!("      {name:<22} {value}");
+        println!("{}      {name:<22} {value}", self.label);
     }
 
     /// How far the step is.
@@ -45,8 +58,9 @@ impl Report {
 
     /// The story is told.
     pub(crate) fn end(&self) {
+        let label = &self.label;
         println!(
-            "\nThe whole story holds: {} steps in {:.1} s.",
+            "{label}\n{label}The whole story holds: {} steps in {:.1} s.",
             self.step,
             self.start.elapsed().as_secs_f64()
         );

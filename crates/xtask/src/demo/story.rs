@@ -19,27 +19,29 @@ use super::html;
 use super::report::{Report, bytes};
 use crate::dev::http::{Digested, Http};
 use crate::dev::stack::Region;
-use crate::dev::zoom::{PEOPLE, Zoom, list};
+use crate::dev::zoom::{PEOPLE, Person, Zoom, list};
 use crate::run::{Failure, Outcome};
 
 /// How long the region may take for anything that it does by itself.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The app's user of the story, as the demo app knows her.
-const ALICE: (&str, &str) = ("alice", "user:1001");
+pub(crate) const ALICE: (&str, &str) = ("alice", "user:1001");
 
 /// Tells it, on what was started for it.
 pub(crate) struct Story {
-    report: Report,
-    http: Http,
-    zoom: Zoom,
-    region: Region,
+    pub(crate) report: Report,
+    pub(crate) http: Http,
+    pub(crate) zoom: Zoom,
+    pub(crate) region: Region,
+    /// Whom Alice is at Zoom: the first one whose home is the region.
+    pub(crate) person: &'static Person,
     alice: Browser,
 }
 
 /// A recording that zoomsim has made.
-struct Meeting {
-    uuid: String,
+pub(crate) struct Meeting {
+    pub(crate) uuid: String,
     /// Digest by kind of file.
     served: BTreeMap<String, Digested>,
 }
@@ -61,15 +63,16 @@ struct Snapshot {
 }
 
 impl Story {
-    pub(crate) fn new(report: Report, http: Http, zoom: Zoom, region: Region) -> Self {
-        let alice = Browser::new(http.clone());
-        Self {
+    pub(crate) fn new(report: Report, http: Http, zoom: Zoom, region: Region) -> Outcome<Self> {
+        let person = PEOPLE.iter().find(|person| person.region == region.id);
+        Ok(Self {
+            person: person.ok_or_else(|| Failure(format!("nobody at Zoom lives in {}", region.id)))?,
+            alice: Browser::new(http.clone()),
             report,
             http,
             zoom,
             region,
-            alice,
-        }
+        })
     }
 
     /// Plays it from the first to the last step.
@@ -123,17 +126,17 @@ impl Story {
         expect(
             "the linked Zoom user",
             &link["zoom"]["user_id"],
-            &json!(PEOPLE[0].id),
+            &json!(self.person.id),
         )?;
         expect(
             "the linked Zoom account",
             &link["zoom"]["account_id"],
-            &json!(PEOPLE[0].account_id),
+            &json!(self.person.account_id),
         )?;
         let id = text(&link["id"])?;
         self.report.proof("link", format!("{id}, active"));
         self.report.proof("subject", text(&link["subject"])?);
-        self.report.proof("Zoom user", PEOPLE[0].id);
+        self.report.proof("Zoom user", self.person.id);
         Ok(id)
     }
 
@@ -160,7 +163,7 @@ impl Story {
             format!("{}, with state and PKCE S256", without_query(&authorize)),
         );
         let page = self.alice.open(&authorize).await?.shown()?;
-        let choice = [("user_id", PEOPLE[0].id), ("decision", "allow")];
+        let choice = [("user_id", self.person.id), ("decision", "allow")];
         let callback = self
             .alice
             .submit(&page, "/oauth/authorize", &choice)
@@ -168,7 +171,7 @@ impl Story {
             .leads_to()?;
         self.report.proof(
             "consent of",
-            format!("{} {}", PEOPLE[0].first_name, PEOPLE[0].last_name),
+            format!("{} {}", self.person.first_name, self.person.last_name),
         );
         self.report.proof("callback", without_query(&callback));
         let back = self.alice.open(&callback).await?.leads_to()?;
@@ -197,9 +200,9 @@ impl Story {
     }
 
     /// zoomsim records a meeting of Alice's and announces its files.
-    async fn record(&self, topic: &str, video_bytes: u64) -> Outcome<Meeting> {
+    pub(crate) async fn record(&self, topic: &str, video_bytes: u64) -> Outcome<Meeting> {
         let order = json!({
-            "meeting": { "host_id": PEOPLE[0].id, "topic": topic },
+            "meeting": { "host_id": self.person.id, "topic": topic },
             "files": [
                 { "kind": "mp4", "size_bytes": video_bytes },
                 { "kind": "m4a", "size_bytes": video_bytes / 10 },
@@ -411,7 +414,7 @@ impl Story {
         {
             let order = json!({
                 "event": sent["event"], "raw_body": sent["body"], "client_id": sent["client_id"],
-                "user_id": PEOPLE[0].id,
+                "user_id": self.person.id,
             });
             let again = self.zoom.order(Method::POST, &["events"], Some(&order)).await?;
             let delivery = list(&again)
@@ -464,7 +467,7 @@ impl Story {
         Ok(serde_json::from_slice(&answer.body)?)
     }
 
-    async fn app_api(&self, path: &[&str], query: &[(&str, &str)]) -> Outcome<Value> {
+    pub(crate) async fn app_api(&self, path: &[&str], query: &[(&str, &str)]) -> Outcome<Value> {
         let mut url = self.api_url(path);
         url.query_pairs_mut().extend_pairs(query);
         self.http
@@ -491,16 +494,16 @@ impl Snapshot {
 }
 
 /// Looks again and again, but not for ever.
-struct Waiting {
+pub(crate) struct Waiting {
     what: String,
     start: Instant,
     ticks: tokio::time::Interval,
     /// What was seen last, for the failure.
-    last: String,
+    pub(crate) last: String,
 }
 
 impl Waiting {
-    fn new(what: &str) -> Self {
+    pub(crate) fn new(what: &str) -> Self {
         let mut ticks = interval(Duration::from_millis(150));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
@@ -511,7 +514,7 @@ impl Waiting {
         }
     }
 
-    async fn tick(&mut self) -> Outcome {
+    pub(crate) async fn tick(&mut self) -> Outcome {
         self.ticks.tick().await;
         if self.start.elapsed() > PATIENCE {
             let (what, seconds, last) = (&self.what, PATIENCE.as_secs(), &self.last);

@@ -294,6 +294,23 @@ impl Stack {
         Ok(ended)
     }
 
+    /// The process ids of the programs that were started here, databases aside.
+    pub(crate) fn process_ids(&self) -> Vec<(String, u32)> {
+        let named = |service: &Service| Some((service.name.clone(), service.process_id()?));
+        self.services.iter().filter_map(named).collect()
+    }
+
+    /// Stops a region's own process, and nothing else; the database is there to be looked at.
+    pub(crate) async fn stop_region(&mut self, region: &Region) -> Outcome {
+        let name = format!("domicile {}", region.id);
+        let index = self.services.iter().position(|service| service.name == name);
+        let index = index.ok_or_else(|| Failure(format!("{name} does not run")))?;
+        if self.services.remove(index).stop().await? {
+            return Ok(());
+        }
+        Err(Failure(format!("{name} did not stop and was killed")))
+    }
+
     /// True when no program is left.
     pub(crate) fn is_empty(&self) -> bool {
         self.services.is_empty()

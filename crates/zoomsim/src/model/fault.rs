@@ -1,6 +1,7 @@
 //! Faults that are ordered before they happen.
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 /// Where a fault strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +89,11 @@ pub enum FaultKind {
     LostAnswer,
     /// 200 with an HTML page in place of a file.
     HtmlPage,
+    /// The download leads somewhere else.
+    Redirected {
+        /// The URL that the redirect names.
+        to: String,
+    },
     /// The body ends early.
     Truncated {
         /// After so many bytes.
@@ -291,10 +297,13 @@ impl NewFault {
         if of_bodies && self.target != Target::Media {
             return Err("faults of a download's body are for the target media, which serves it");
         }
-        if matches!(self.fault, FaultKind::HtmlPage)
+        if matches!(self.fault, FaultKind::HtmlPage | FaultKind::Redirected { .. })
             && !matches!(self.target, Target::Download | Target::Media)
         {
-            return Err("an HTML page is for the targets download and media");
+            return Err("an HTML page and a redirect are for the targets download and media");
+        }
+        if matches!(&self.fault, FaultKind::Redirected { to } if Url::parse(to).is_err()) {
+            return Err("a redirect leads to a URL");
         }
         let of_grants = matches!(
             self.fault,

@@ -187,6 +187,26 @@ async fn an_html_page_with_status_200_stands_in_for_a_file() {
 }
 
 #[actix_web::test]
+async fn a_download_leads_out_of_zoom() {
+    let world = world().await;
+    let (_, _, url, token) = recorded(&world, NewFile::new(FileKind::Mp4, 100_000, 1)).await;
+    let away = FaultKind::Redirected {
+        to: "https://elsewhere.example/file.mp4".to_owned(),
+    };
+    order(&world, Target::Download, away);
+    let answer = redirect(&world, &url, &token).await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (302, "https://elsewhere.example/file.mp4")
+    );
+    let next = redirect(&world, &url, &token).await;
+    assert!(
+        next.header("location").starts_with("http://127.0.0.1"),
+        "once only"
+    );
+}
+
+#[actix_web::test]
 async fn a_truncated_body_breaks_its_length_or_ends_without_one() {
     let world = world().await;
     let (_, _, url, token) = recorded(&world, NewFile::new(FileKind::Mp4, 300_000, 1)).await;
@@ -382,6 +402,18 @@ fn orders_that_do_not_fit_together_are_refused() {
         (Target::Download, FaultKind::NoContentLength),
         (Target::Users, FaultKind::InvalidGrant),
         (Target::Users, FaultKind::ServerError { status: 404 }),
+        (
+            Target::Users,
+            FaultKind::Redirected {
+                to: "https://a.example/".to_owned(),
+            },
+        ),
+        (
+            Target::Download,
+            FaultKind::Redirected {
+                to: "/nowhere".to_owned(),
+            },
+        ),
     ];
     actix_web::rt::System::new().block_on(async {
         let world = world().await;
