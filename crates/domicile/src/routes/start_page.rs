@@ -58,11 +58,11 @@ impl StartPage {
         }
     }
 
-    fn markup(&self, title: &str) -> Markup {
+    fn markup(&self) -> Markup {
         html! {
             section.hero {
-                p.kicker { "You are in the region" }
-                h1 { (title) }
+                p.kicker { "Connect Zoom in the region" }
+                h1 { (self.region_name) }
                 p.lead {
                     "Choosing a region decides where your Zoom data is kept: it is stored and processed in that region alone, and no
                      other region ever sees it."
@@ -121,8 +121,8 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
 }
 
 async fn show(this: web::Data<StartPage>) -> HttpResponse {
-    let title = format!("Connect Zoom in {}", this.region_name);
-    page::respond(StatusCode::OK, &page::wide_layout(&title, &this.markup(&title)))
+    let title = format!("Connect Zoom: {}", this.region_name);
+    page::respond(StatusCode::OK, &page::wide_layout(&title, &this.markup()))
 }
 
 /// Zoom Marketplace, "Domain validation": the content of the file that Zoom gives for the domain.

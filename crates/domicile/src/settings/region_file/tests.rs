@@ -147,6 +147,7 @@ impl Host {
                     key.aws_kms.as_ref().unwrap()
                 )
             }
+            "DOMICILE_EVIDENCE_KEY" => KEY.to_owned(),
             "DOMICILE_APP_API_KEYS" => format!("app:{}", "0f".repeat(32)),
             "DOMICILE_APP_EVENTS_SECRETS" => "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned(),
             "DOMICILE_ZOOM_WEBHOOK_AUTHORIZATION" | "DOMICILE_BOT_WEBHOOK_AUTHORIZATION" => {
