@@ -46,7 +46,7 @@ pub fn page(evidence: &Evidence, signature: &Signature) -> Markup {
             h2 { "What is stored" }
             @if evidence.stored.is_empty() { p { "Nothing." } } @else {
                 (table(&["Kind", "Zoom account", "Count", "Size"], evidence.stored.iter().map(|it| vec![
-                    it.kind.clone(), account(it.zoom_account_id.as_deref()), it.count.to_string(), bytes(it.size_bytes),
+                    it.kind.clone(), account(it.zoom_account_id.as_deref()), it.count.to_string(), measured(it.size_bytes),
                 ])))
             }
         }
@@ -96,6 +96,15 @@ fn table(heads: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Markup {
             thead { tr { @for head in heads { th scope="col" { (head) } } } }
             tbody { @for row in rows { tr { @for cell in row { td { (cell) } } } } }
         } }
+    }
+}
+
+/// A size, where there is one.
+fn measured(size_bytes: i64) -> String {
+    if size_bytes == 0 {
+        "not measured".to_owned()
+    } else {
+        bytes(size_bytes)
     }
 }
 
