@@ -146,6 +146,7 @@ pub async fn gather(
         .run_tx(
             "gather_evidence",
             async |conn: &mut Conn| -> Result<_, domicile_store::StoreError> {
+                store::look_from_one_moment(conn).await?;
                 Ok((
                     store::stored(conn).await?,
                     store::contacted(conn, from, to).await?,

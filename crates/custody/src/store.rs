@@ -94,6 +94,17 @@ fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
+/// Makes all queries of this transaction see the same moment, and lets them count as long as many rows take.
+pub(crate) async fn look_from_one_moment(conn: &mut Conn) -> Result<(), StoreError> {
+    diesel::sql_query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        .execute(conn)
+        .await?;
+    diesel::sql_query("SET LOCAL statement_timeout = '15min'")
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 #[derive(QueryableByName)]
 struct StoredRow {
     #[diesel(sql_type = Text)]

@@ -152,11 +152,11 @@ pub async fn run(
         tasks.spawn(app);
     }
     let contactbook = region.contactbook.clone();
-    let (for_contacts, contacts_stop) = (contactbook.clone(), stop.child_token());
-    tokio::spawn(async move { for_contacts.run(contacts_stop).await });
     let (linking, intake) = (region.linking.clone(), region.intake.clone());
     let work_stop = stop.child_token();
     let mut work = JoinSet::new();
+    let (for_contacts, contacts_stop) = (contactbook.clone(), work_stop.clone());
+    work.spawn(async move { for_contacts.run(contacts_stop).await });
     if role.works() {
         let (workers, dispatcher) = (region.workers(), region.dispatcher());
         let (delivery, for_delivery) = (region.delivery.clone(), work_stop.clone());

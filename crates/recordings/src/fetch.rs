@@ -60,6 +60,11 @@ impl Downloader {
     /// Asks until an answer with status 200 comes that claims to be a file.
     async fn open(&self, wanted: &Wanted<'_>) -> Result<Response, FetchError> {
         let url = Url::parse(wanted.url.expose()).map_err(|_| FetchError::NotAUrl)?;
+        // The fence is asked first, so that its refusal is counted and audited like every other.
+        self.client
+            .fence()
+            .check_foreign(&url)
+            .map_err(|refused| FetchError::Egress(Box::new(refused).into()))?;
         if !self.hosts.allows(&url) {
             return Err(FetchError::HostNotAllowed);
         }

@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domicile_egress::Refusals;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -209,6 +210,25 @@ async fn a_redirect_to_a_forbidden_host_ends_the_file() {
     assert_eq!(room.jobs().await, ["recording.fetch quarantined host_refused 1"]);
     assert_eq!(room.files().await, ["a failed host_refused"]);
     assert_eq!(room.objects(), 0);
+}
+
+#[tokio::test]
+async fn a_download_url_that_names_another_region_is_refused_by_the_fence_and_counted() {
+    let room = Room::new().await;
+    let elsewhere = "https://zoom.us.example.com/rec/PLANTED";
+    room.dispatch(&completed(&[video("a", elsewhere, SIZE)])).await;
+    room.run().await;
+    assert_eq!(room.jobs().await, ["recording.fetch quarantined host_refused 1"]);
+    let (made, refused) = room.contacts.collect();
+    assert!(made.is_empty(), "{made:?}");
+    assert_eq!(
+        refused,
+        [Refusals {
+            host: "zoom.us.example.com".to_owned(),
+            reason: "host",
+            calls: 1,
+        }]
+    );
 }
 
 #[tokio::test]

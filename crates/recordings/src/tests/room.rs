@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use domicile_egress::{Egress, testing};
+use domicile_egress::{Contacts, Egress, testing};
 use domicile_kernel::{Ids, InboxId, LinkId, RecordingId, Secret};
 use domicile_leases::{JobError, Workers};
 use domicile_objects::{ObjectKey, ObjectStorage, S3Options};
@@ -40,6 +40,8 @@ pub(super) struct Room {
     pub(super) library: Library,
     pub(super) link_id: LinkId,
     pub(super) outbox: Arc<Told>,
+    /// Whom it talked to.
+    pub(super) contacts: Contacts,
     bodies: Arc<Bodies>,
     tokens: Arc<Tokens>,
     all: Workers,
@@ -108,6 +110,7 @@ impl Room {
             storage,
             media,
             outbox,
+            contacts: egress.fence().contacts().clone(),
             bodies,
             tokens,
             folder,
