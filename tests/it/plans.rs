@@ -180,7 +180,7 @@ async fn what_runs_in_a_loop_reads_no_large_table_from_end_to_end() {
         mailbox: LinkId::from(LINK).into(),
         event_type: "link.active",
         version: 1,
-        subject,
+        subject: Some(subject),
         occurred_at: created.expires_at,
         data_sealed: vec![0],
     };

@@ -5,6 +5,7 @@ mod document;
 mod error;
 mod jobs;
 mod metrics;
+mod ports;
 pub mod routes;
 mod secrets;
 mod settings;
@@ -12,6 +13,7 @@ mod store;
 
 pub use delivery::Delivery;
 pub use error::DeliveryError;
+pub use ports::{Answer, AnswerReader};
 pub use secrets::{EventSecrets, InvalidEventSecrets};
 pub use settings::{DeliverySettings, Destination};
 

@@ -228,7 +228,7 @@ impl Region {
         let handlers = domicile_linking::jobs::handlers(&self.linking, self.erasers())
             .into_iter()
             .chain(domicile_recordings::handlers(self.fetching.clone()))
-            .chain(self.delivery.handler());
+            .chain(self.delivery.handler(None));
         handlers
             .fold(
                 Workers::builder(self.db.clone(), self.ids.clone()),

@@ -134,7 +134,7 @@ impl Linking {
             mailbox: link.id.into(),
             event_type,
             version: 1,
-            subject: link.subject.clone(),
+            subject: Some(link.subject.clone()),
             occurred_at: now,
             data_sealed: key.seal(Place::new("events", "data_sealed", id), data.as_bytes())?,
         })

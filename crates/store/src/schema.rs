@@ -43,6 +43,32 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// What was said to the bot and told to the app, kept for some days so that the app can answer it.
+    bot_turns (event_id) {
+        /// The event by which the app was told.
+        event_id -> Uuid,
+        /// The account in which it was said.
+        zoom_account_id -> Text,
+        /// Who said it; null where Zoom does not say.
+        zoom_user_id -> Nullable<Text>,
+        /// The bot that it was said to.
+        robot_jid -> Text,
+        /// The conversation in which an answer belongs, as Zoom named it.
+        to_jid -> Text,
+        /// The JID of who said it.
+        user_jid -> Nullable<Text>,
+        /// The message that was acted on, or that an answer can be a reply to.
+        zoom_message_id -> Nullable<Text>,
+        /// Zoom's one-time URL and token for an answer, sealed under the account's key.
+        callback_sealed -> Nullable<Binary>,
+        /// When these end.
+        callback_expires_at -> Nullable<Timestamptz>,
+        /// When it was told.
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     /// One attempt to link, from the app's request to its end. No secret is kept in clear.
     connect_sessions (id) {
         /// The id that the app knows.
@@ -133,15 +159,15 @@ diesel::table! {
         id -> Uuid,
         /// The order in which a mailbox delivers, and the cursor of the list.
         sequence -> Int8,
-        /// The ordered queue that it belongs to: the link's id.
+        /// The ordered queue that it belongs to: a link's id, a connect session's, or one made of the Zoom user who speaks to the bot.
         mailbox -> Uuid,
         /// Such as recording.stored.
         #[sql_name = "type"]
         type_ -> Text,
         /// The version of the shape of its data.
         version -> Int2,
-        /// Whom it is about.
-        subject -> Text,
+        /// Whom it is about; null for what an unlinked Zoom user said to the bot.
+        subject -> Nullable<Text>,
         /// When it became true.
         occurred_at -> Timestamptz,
         /// Its data as JSON, sealed under the Zoom account's key.
@@ -435,6 +461,7 @@ diesel::table! {
     }
 }
 
+diesel::joinable!(bot_turns -> events (event_id));
 diesel::joinable!(delivery_attempts -> events (event_id));
 diesel::joinable!(grants -> links (link_id));
 diesel::joinable!(recording_files -> recordings (recording_id));
@@ -443,6 +470,7 @@ diesel::joinable!(recordings -> links (link_id));
 diesel::allow_tables_to_appear_in_same_query!(
     admitted_accounts,
     audit_entries,
+    bot_turns,
     connect_sessions,
     delivery_attempts,
     egress_contacts,

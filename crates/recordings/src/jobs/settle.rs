@@ -139,7 +139,7 @@ impl Shared {
             mailbox: link.id.into(),
             event_type,
             version: EVENT_VERSION,
-            subject: link.subject.clone(),
+            subject: Some(link.subject.clone()),
             occurred_at: now,
             data_sealed: telling.key.seal(Place::new("events", "data_sealed", id), &data)?,
         };
