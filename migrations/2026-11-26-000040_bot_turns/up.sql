@@ -21,6 +21,8 @@ CREATE TABLE bot_turns (
     created_at timestamptz NOT NULL,
     CONSTRAINT bot_turns_callback_is_whole CHECK ((callback_sealed IS NULL) = (callback_expires_at IS NULL))
 );
+-- What people click on names a message by Zoom's id.
+CREATE INDEX bot_messages_by_zoom_id ON bot_messages (zoom_message_id) WHERE zoom_message_id IS NOT NULL;
 CREATE INDEX bot_turns_by_age ON bot_turns (created_at);
 COMMENT ON TABLE bot_turns IS 'What was said to the bot and told to the app, kept for some days so that the app can answer it.';
 COMMENT ON COLUMN bot_turns.event_id IS 'The event by which the app was told.';

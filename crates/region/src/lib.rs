@@ -12,6 +12,7 @@ pub mod report;
 mod rule;
 mod schema;
 pub mod show;
+pub mod words;
 
 pub use check::{Report, check, check_alone};
 pub use directory::{Directory, DirectoryEntry};
