@@ -1,0 +1,103 @@
+//! Erasing what is kept of a link that has ended, and of its Zoom user; and what is old.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use domicile_kernel::{BotMessageId, LinkId};
+use domicile_leases::cancel;
+use domicile_store::{Conn, StoreError};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::jobs::BOT_MESSAGE;
+use crate::messages::Messages;
+use crate::{people, store};
+
+/// So many rows go in one transaction.
+const BATCH: i64 = 200;
+/// How often old rows are looked for.
+const INTERVAL: Duration = Duration::from_hours(1);
+
+impl Messages {
+    /// Deletes every message about a link that has ended, those to and for its Zoom user, and what is known of that user,
+    /// with the jobs that would send them. A message that is on its way when its job is taken away may still arrive at
+    /// Zoom; what is in Zoom's chats stays there. It may be called again whenever it failed: no message is written for a
+    /// link that has ended.
+    pub async fn erase(&self, link: LinkId) -> Result<(), StoreError> {
+        let db = &self.inner.db;
+        let mut erased = 0;
+        loop {
+            let ids = store::of_link(&mut *db.conn().await?, link, BATCH).await?;
+            if ids.is_empty() {
+                break;
+            }
+            erased += self.erase_batch(&ids).await?;
+        }
+        let of_zoom = store::ended_link(&mut *db.conn().await?, link).await?;
+        if let Some((account, Some(user))) = of_zoom {
+            let seen = store::jid_of(&mut *db.conn().await?, &account, &user).await?;
+            let jids: Vec<String> = seen.into_iter().chain([people::derived_jid(&user)]).collect();
+            loop {
+                let ids = store::of_user(&mut *db.conn().await?, &account, &jids, BATCH).await?;
+                if ids.is_empty() {
+                    break;
+                }
+                erased += self.erase_batch(&ids).await?;
+            }
+            store::forget_person(&mut *db.conn().await?, &account, &user).await?;
+        }
+        info!(link.id = %link, erased, "messages of the bot for a link that ended were erased");
+        Ok(())
+    }
+
+    async fn erase_batch(&self, ids: &[BotMessageId]) -> Result<usize, StoreError> {
+        self.inner
+            .db
+            .run_tx("erase_bot_messages", async |conn: &mut Conn| {
+                for id in ids {
+                    cancel(conn, BOT_MESSAGE, &id.to_string()).await?;
+                }
+                store::delete(conn, ids).await
+            })
+            .await
+    }
+
+    /// Deletes what did not change for as long as the settings say, and forgets people who were silent for so long, until
+    /// `stop` is cancelled. Run it beside the handlers.
+    pub async fn tidy(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(error) = self.delete_old().await {
+                warn!(%error, "old messages of the bot could not be deleted");
+            }
+            let _ = timeout(INTERVAL, stop.cancelled()).await;
+        }
+    }
+
+    /// Does so once, and says how many rows went.
+    pub async fn delete_old(&self) -> Result<usize, StoreError> {
+        let inner = &self.inner;
+        let retention = TimeDelta::from_std(inner.settings.retention).unwrap_or(TimeDelta::MAX);
+        let now = inner.ids.clock().now();
+        let Some(before) = now.checked_sub_signed(retention) else {
+            return Ok(0);
+        };
+        let mut deleted = 0;
+        loop {
+            let batch = inner
+                .db
+                .run_tx(
+                    "delete_old_bot_messages",
+                    async |conn: &mut Conn| -> Result<usize, StoreError> {
+                        Ok(store::delete_old(conn, before, BATCH).await?
+                            + store::forget_old_people(conn, before, BATCH).await?)
+                    },
+                )
+                .await?;
+            deleted += batch;
+            if batch == 0 {
+                return Ok(deleted);
+            }
+        }
+    }
+}
