@@ -27,6 +27,9 @@ pub enum ChatbotError {
     /// A state that does not follow from the one before: a defect.
     #[error(transparent)]
     Transition(#[from] InvalidTransition),
+    /// The link of who spoke has changed meanwhile.
+    #[error("the speaker's link changed meanwhile")]
+    Changed,
     /// Something could not be sealed or opened.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -47,6 +50,7 @@ impl ChatbotError {
     pub fn fate(&self) -> Fate {
         match self {
             Self::MalformedKey | Self::Sealed(_) | Self::Content(_) | Self::Transition(_) => Fate::Final,
+            Self::Changed => Fate::RETRY,
             Self::Chat(error) => error.fate(),
             Self::Vault(error) => error.fate(),
             Self::Lease(LeaseError::Lost) => Fate::RETRY,
@@ -62,6 +66,7 @@ impl ChatbotError {
             Self::Content(_) => "invalid_content",
             Self::Chat(error) => error.class(),
             Self::Transition(_) => "transition",
+            Self::Changed => "link_changed",
             Self::Vault(_) => "vault",
             Self::Lease(LeaseError::Lost) => "lease_lost",
             Self::Lease(LeaseError::Store(_)) | Self::Store(_) => "database",

@@ -5,6 +5,7 @@ mod ports;
 mod settings;
 
 mod erase;
+pub mod listening;
 mod messages;
 mod origin;
 mod people;

@@ -43,28 +43,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    /// What was said to the bot and told to the app, kept for some days so that the app can answer it.
-    bot_turns (event_id) {
-        /// The event by which the app was told.
-        event_id -> Uuid,
-        /// The account in which it was said.
-        zoom_account_id -> Text,
-        /// Who said it; null where Zoom does not say.
-        zoom_user_id -> Nullable<Text>,
-        /// The bot that it was said to.
-        robot_jid -> Text,
-        /// The conversation in which an answer belongs, as Zoom named it.
-        to_jid -> Text,
-        /// The JID of who said it.
-        user_jid -> Nullable<Text>,
-        /// The message that was acted on, or that an answer can be a reply to.
-        zoom_message_id -> Nullable<Text>,
-        /// Zoom's one-time URL and token for an answer, sealed under the account's key.
-        callback_sealed -> Nullable<Binary>,
-        /// When these end.
-        callback_expires_at -> Nullable<Timestamptz>,
-        /// When it was told.
-        created_at -> Timestamptz,
     /// What the bot says: what is wanted of each message, and how far Zoom has come with it.
     bot_messages (id) {
         /// The id that the app knows.
@@ -131,6 +109,32 @@ diesel::table! {
         robot_jid -> Text,
         /// When the user was heard of last; forgotten after a while.
         seen_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// What was said to the bot and told to the app, kept for some days so that the app can answer it.
+    bot_turns (event_id) {
+        /// The event by which the app was told.
+        event_id -> Uuid,
+        /// The account in which it was said.
+        zoom_account_id -> Text,
+        /// Who said it; null where Zoom does not say.
+        zoom_user_id -> Nullable<Text>,
+        /// The bot that it was said to.
+        robot_jid -> Text,
+        /// The conversation in which an answer belongs, as Zoom named it.
+        to_jid -> Text,
+        /// The JID of who said it.
+        user_jid -> Nullable<Text>,
+        /// The message that was acted on, or that an answer can be a reply to.
+        zoom_message_id -> Nullable<Text>,
+        /// Zoom's one-time URL and token for an answer, sealed under the account's key.
+        callback_sealed -> Nullable<Binary>,
+        /// When these end.
+        callback_expires_at -> Nullable<Timestamptz>,
+        /// When it was told.
+        created_at -> Timestamptz,
     }
 }
 
@@ -527,8 +531,8 @@ diesel::table! {
     }
 }
 
-diesel::joinable!(bot_turns -> events (event_id));
 diesel::joinable!(bot_messages -> links (link_id));
+diesel::joinable!(bot_turns -> events (event_id));
 diesel::joinable!(delivery_attempts -> events (event_id));
 diesel::joinable!(grants -> links (link_id));
 diesel::joinable!(recording_files -> recordings (recording_id));
@@ -537,9 +541,9 @@ diesel::joinable!(recordings -> links (link_id));
 diesel::allow_tables_to_appear_in_same_query!(
     admitted_accounts,
     audit_entries,
-    bot_turns,
     bot_messages,
     bot_people,
+    bot_turns,
     connect_sessions,
     delivery_attempts,
     egress_contacts,

@@ -1,6 +1,5 @@
 use domicile_kernel::{MailboxId, ZoomAccountId, ZoomUserId};
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
 /// The mailbox of what one Zoom user says to the bot: it is told in order, and waits for nothing else. It is the same before
 /// and after linking, and names nobody: a UUID of version 8 (RFC 9562 section 5.8) made of a digest.

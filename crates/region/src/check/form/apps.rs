@@ -102,7 +102,7 @@ fn marketplace_app(finder: &mut Finder<'_>, path: &str, app: &MarketplaceApp) {
     for fault in words.iter().flat_map(|words| words.faults()) {
         finder.value(
             format!("{path}.chat.words.{}", fault.path),
-            format!("it {}", fault.fault),
+            &format!("it {}", fault.fault),
             "mend it, or leave it out for the default",
         );
     }

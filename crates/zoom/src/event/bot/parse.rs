@@ -1,4 +1,4 @@
-use domicile_kernel::{Secret, Timestamp, ZoomAccountId, ZoomUserId};
+use domicile_kernel::{Timestamp, ZoomAccountId, ZoomUserId};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
