@@ -427,10 +427,8 @@ impl Speaking {
         };
         match finished {
             Ok(finished) => Ok(finished),
-            // Only a token is missing here: what Zoom refused has been dealt with.
-            Err(error)
-                if is_last(lease) && !matches!(error, ChatbotError::Lease(_) | ChatbotError::Store(_)) =>
-            {
+            // What Zoom refused has been dealt with; this is a token or a content that cannot be had.
+            Err(error) if is_spent(lease, &error) => {
                 Ok(self.end(lease, row, Outcome::Failed(error.class())).await?)
             }
             Err(error) => Err(retry(error)),
@@ -476,6 +474,17 @@ fn apply(row: &mut MessageRow, outcome: &Outcome) -> Result<(), ChatbotError> {
 
 fn outcome<T>(answer: &Result<T, ChatError>) -> &'static str {
     answer.as_ref().map_or_else(ChatError::class, |_| DONE)
+}
+
+/// Whether another run cannot mend it, and this one can still say so.
+fn is_spent(lease: &Lease, error: &ChatbotError) -> bool {
+    let ours = matches!(
+        error,
+        ChatbotError::Lease(_) | ChatbotError::Store(_) | ChatbotError::Transition(_)
+    );
+    let final_here = !error.fate().is_retry()
+        && !matches!(error, ChatbotError::Chat(cause) if cause.may_have_taken_effect());
+    !ours && (is_last(lease) || final_here)
 }
 
 fn is_last(lease: &Lease) -> bool {

@@ -2,9 +2,10 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use domicile_chatbot::{BotEraser, LinkedUser, Links};
 use domicile_delivery::Delivery;
 use domicile_intake::{EventHandler, Intake, LinkRouter, RoutedEvent, RoutedLink};
-use domicile_kernel::{Ids, InboxId, LinkId, Secret, ZoomAccountId, ZoomUserId};
+use domicile_kernel::{Ids, InboxId, LinkId, Secret, Subject, ZoomAccountId, ZoomUserId};
 use domicile_leases::JobError;
 use domicile_linking::{EndedLink, Erasure, LinkEraser, Linking, LinkingError};
 use domicile_objects::AwsSigner;
@@ -102,6 +103,36 @@ impl LinkEraser for ErasedEvents {
             .erase_before(link.id.into(), &link.subject, "link.revoked")
             .await?;
         Ok(Erasure::Done)
+    }
+}
+
+/// Linking has the bot's messages for a link erased.
+pub struct ErasedMessages(pub BotEraser);
+
+#[async_trait]
+impl LinkEraser for ErasedMessages {
+    async fn erase(&self, link: &EndedLink) -> Result<Erasure, JobError> {
+        self.0.erase(link.id).await?;
+        Ok(Erasure::Done)
+    }
+}
+
+/// The bot asks linking whom a subject is linked to.
+pub struct LinkedUsers;
+
+#[async_trait]
+impl Links for LinkedUsers {
+    async fn by_subject(&self, conn: &mut Conn, subject: &Subject) -> Result<Option<LinkedUser>, StoreError> {
+        let link = Linking::live_by_subject(conn, subject).await?;
+        Ok(link.map(|link| LinkedUser {
+            link_id: link.id,
+            account: link.zoom_account_id,
+            user: link.zoom_user_id,
+        }))
+    }
+
+    async fn sole_account(&self, conn: &mut Conn) -> Result<Option<ZoomAccountId>, StoreError> {
+        Linking::sole_account(conn).await
     }
 }
 

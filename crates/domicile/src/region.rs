@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domicile_chatbot::{BotEraser, ChatbotSettings, Messages};
 use domicile_custody::Contactbook;
 use domicile_custody::evidence::Deployment;
 use domicile_delivery::{Delivery, DeliverySettings};
@@ -18,13 +19,16 @@ use domicile_store::{Db, SchemaError, StoreError, check_schema};
 use domicile_vault::{AwsKms, CheckError, InvalidVaultKeys, KMS_TIMEOUTS, RegionKeys, Vault};
 use domicile_web::extract::{BodyBudget, ZoomEndpointVerifier};
 use domicile_zoom::api::ZoomApi;
+use domicile_zoom::chat::{ChatApi, ChatbotTokens};
+use domicile_zoom::host::ZoomHosts;
 use domicile_zoom::oauth::{InvalidOAuthUrl, ZoomOAuth};
 use thiserror::Error;
 use url::Url;
 
 use crate::marks::{self, MarksError};
 use crate::plugs::{
-    AwsRequests, ErasedEvents, ErasedRecordings, KeptBodies, LinkTokens, LinksRouter, RecordingEvents,
+    AwsRequests, ErasedEvents, ErasedMessages, ErasedRecordings, KeptBodies, LinkTokens, LinkedUsers,
+    LinksRouter, RecordingEvents,
 };
 use crate::settings::{DRAIN_TIMEOUT, ObjectsSettings, Settings};
 
@@ -88,6 +92,8 @@ pub struct Region {
     fetching: domicile_recordings::Parts,
     /// Events for the app.
     pub delivery: Delivery,
+    /// What the region's bot says; none where it has no bot.
+    pub bot: Option<Messages>,
     /// Writes down whom the process talks to.
     pub contactbook: Contactbook,
     /// The way out, for what is said of it.
@@ -117,7 +123,7 @@ impl Region {
         let vault = Vault::new(db.clone(), ids.clone(), region_keys(&settings, &egress)?);
         let zoom_hosts = Arc::new(settings.zoom.hosts.clone());
         let zoom_client = egress.client("zoom_api", CALL).for_foreign_urls();
-        let api = ZoomApi::new(zoom_client, zoom_hosts, Arc::clone(&clock));
+        let api = ZoomApi::new(zoom_client, Arc::clone(&zoom_hosts), Arc::clone(&clock));
         let redirect_uri = settings
             .http
             .public_url
@@ -141,6 +147,16 @@ impl Region {
             vault.clone(),
             &egress,
         );
+        let parts = BotParts {
+            db: &db,
+            ids: &ids,
+            vault: &vault,
+            delivery: &delivery,
+            egress: &egress,
+            zoom_hosts: &zoom_hosts,
+            redirect_uri: &redirect_uri,
+        };
+        let bot = parts.build(&settings)?;
         let identity = Identity::new(
             settings.app.identity.clone(),
             egress.client("app_jwks", JWKS_TIMEOUTS),
@@ -190,6 +206,7 @@ impl Region {
             library,
             fetching,
             delivery,
+            bot,
         })
     }
 
@@ -228,7 +245,8 @@ impl Region {
         let handlers = domicile_linking::jobs::handlers(&self.linking, self.erasers())
             .into_iter()
             .chain(domicile_recordings::handlers(self.fetching.clone()))
-            .chain(self.delivery.handler());
+            .chain(self.delivery.handler())
+            .chain(self.bot.iter().flat_map(Messages::handlers));
         handlers
             .fold(
                 Workers::builder(self.db.clone(), self.ids.clone()),
@@ -245,7 +263,13 @@ impl Region {
         vec![
             Arc::new(ErasedRecordings(recordings)),
             Arc::new(ErasedEvents(self.delivery.clone())),
+            Arc::new(ErasedMessages(self.bot_eraser())),
         ]
+    }
+
+    /// Erases what the bot said, also where there is none any more.
+    pub fn bot_eraser(&self) -> BotEraser {
+        BotEraser::new(self.db.clone(), self.ids.clone())
     }
 
     /// The Marketplace apps whose events these endpoints are for.
@@ -263,6 +287,54 @@ impl Region {
             }))
             .client_ids(self.client_ids())
             .build()
+    }
+}
+
+/// What the bot shares with the other rooms.
+struct BotParts<'a> {
+    db: &'a Db,
+    ids: &'a Ids,
+    vault: &'a Vault,
+    delivery: &'a Delivery,
+    egress: &'a Egress,
+    zoom_hosts: &'a Arc<ZoomHosts>,
+    redirect_uri: &'a Url,
+}
+
+impl BotParts<'_> {
+    /// The bot, where the region has one. Its token is that of its own Marketplace app where it has one of its own.
+    fn build(&self, settings: &Settings) -> Result<Option<Messages>, RegionError> {
+        let Some(bot) = &settings.bot else {
+            return Ok(None);
+        };
+        let clock = self.ids.clock();
+        let oauth = ZoomOAuth::new(
+            &bot.client_id,
+            bot.client_secret.clone(),
+            &settings.zoom.oauth_url,
+            self.redirect_uri,
+            self.egress.client("zoom_oauth", CALL),
+            Arc::clone(clock),
+        )?;
+        let tokens = ChatbotTokens::new(
+            oauth,
+            Arc::clone(self.zoom_hosts),
+            settings.zoom.api_base.clone(),
+            Arc::clone(clock),
+        );
+        let client = self.egress.client("zoom_chat", CALL);
+        let api = ChatApi::new(client, Arc::clone(self.zoom_hosts), tokens, Arc::clone(clock));
+        Ok(Some(Messages::new(domicile_chatbot::Parts {
+            db: self.db.clone(),
+            ids: self.ids.clone(),
+            vault: self.vault.clone(),
+            outbox: Arc::new(self.delivery.clone()),
+            api,
+            links: Arc::new(LinkedUsers),
+            settings: ChatbotSettings {
+                robot_jid: bot.robot_jid.clone(),
+            },
+        })))
     }
 }
 
