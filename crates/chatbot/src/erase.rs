@@ -3,29 +3,43 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use domicile_kernel::{BotMessageId, LinkId};
+use domicile_kernel::{BotMessageId, Ids, LinkId};
 use domicile_leases::cancel;
-use domicile_store::{Conn, StoreError};
+use domicile_store::{Conn, Db, StoreError};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::jobs::BOT_MESSAGE;
-use crate::messages::Messages;
+use crate::settings::RETENTION;
 use crate::{people, store};
 
+/// So long the app may answer what was said, in a response or by naming the event.
+const ANSWERABLE_FOR: TimeDelta = TimeDelta::days(7);
 /// So many rows go in one transaction.
 const BATCH: i64 = 200;
 /// How often old rows are looked for.
 const INTERVAL: Duration = Duration::from_hours(1);
 
-impl Messages {
+/// Erases what the bot said and whom it knew, also in a region that has no bot any more. Cheap to clone.
+#[derive(Clone)]
+pub struct BotEraser {
+    db: Db,
+    ids: Ids,
+}
+
+impl BotEraser {
+    /// Over the region's database.
+    pub fn new(db: Db, ids: Ids) -> Self {
+        Self { db, ids }
+    }
+
     /// Deletes every message about a link that has ended, those to and for its Zoom user, and what is known of that user,
     /// with the jobs that would send them. A message that is on its way when its job is taken away may still arrive at
     /// Zoom; what is in Zoom's chats stays there. It may be called again whenever it failed: no message is written for a
     /// link that has ended.
     pub async fn erase(&self, link: LinkId) -> Result<(), StoreError> {
-        let db = &self.inner.db;
+        let db = &self.db;
         let mut erased = 0;
         loop {
             let ids = store::of_link(&mut *db.conn().await?, link, BATCH).await?;
@@ -52,8 +66,7 @@ impl Messages {
     }
 
     async fn erase_batch(&self, ids: &[BotMessageId]) -> Result<usize, StoreError> {
-        self.inner
-            .db
+        self.db
             .run_tx("erase_bot_messages", async |conn: &mut Conn| {
                 for id in ids {
                     cancel(conn, BOT_MESSAGE, &id.to_string()).await?;
@@ -63,7 +76,8 @@ impl Messages {
             .await
     }
 
-    /// Deletes what did not change for as long as the settings say, and forgets people who were silent for so long, until
+    /// Deletes messages that did not change for 30 days, forgets people who were silent for so long, and what was said
+    /// a week ago cannot be answered any more, until
     /// `stop` is cancelled. Run it beside the handlers.
     pub async fn tidy(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
@@ -76,21 +90,21 @@ impl Messages {
 
     /// Does so once, and says how many rows went.
     pub async fn delete_old(&self) -> Result<usize, StoreError> {
-        let inner = &self.inner;
-        let retention = TimeDelta::from_std(inner.settings.retention).unwrap_or(TimeDelta::MAX);
-        let now = inner.ids.clock().now();
-        let Some(before) = now.checked_sub_signed(retention) else {
+        let retention = TimeDelta::from_std(RETENTION).unwrap_or(TimeDelta::MAX);
+        let Some(before) = self.ids.clock().now().checked_sub_signed(retention) else {
             return Ok(0);
         };
+        let answerable = self.ids.clock().now() - ANSWERABLE_FOR;
         let mut deleted = 0;
         loop {
-            let batch = inner
+            let batch = self
                 .db
                 .run_tx(
                     "delete_old_bot_messages",
                     async |conn: &mut Conn| -> Result<usize, StoreError> {
                         Ok(store::delete_old(conn, before, BATCH).await?
-                            + store::forget_old_people(conn, before, BATCH).await?)
+                            + store::forget_old_people(conn, before, BATCH).await?
+                            + store::delete_old_turns(conn, answerable, BATCH).await?)
                     },
                 )
                 .await?;

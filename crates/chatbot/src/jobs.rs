@@ -16,6 +16,7 @@ use serde_json::json;
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::error::ChatbotError;
+use crate::listening::mailbox;
 use crate::messages::Messages;
 use crate::metrics::{DONE, METRICS};
 use crate::sealed;
@@ -229,16 +230,16 @@ impl Speaking {
         Ok(finished)
     }
 
-    /// Tells the app that a message will not be what it wanted. Only a link has a mailbox, so nobody is told of a message
-    /// without one; its status can be read. This is the place to widen when events need no subject.
+    /// Tells the app that a message will not be what it wanted.
     async fn event(
         &self,
         row: &MessageRow,
         state: BotMessageState,
         reason: &str,
     ) -> Result<Option<NewEvent>, ChatbotError> {
-        let Some((link, subject)) = row.link()? else {
-            return Ok(None);
+        let (mailbox, subject) = match row.link()? {
+            Some((link, subject)) => (link.into(), Some(subject)),
+            None => (mailbox(&row.account(), None), None),
         };
         let inner = &self.messages.inner;
         let key = inner.vault.key(&KeyScope::Account(row.account())).await?;
@@ -246,7 +247,7 @@ impl Speaking {
         let data = json!({"message": {"id": row.id(), "status": state.name(), "reason": reason}});
         Ok(Some(NewEvent {
             id,
-            mailbox: link.into(),
+            mailbox,
             event_type: "bot.message_failed",
             version: 1,
             subject,
@@ -427,10 +428,8 @@ impl Speaking {
         };
         match finished {
             Ok(finished) => Ok(finished),
-            // Only a token is missing here: what Zoom refused has been dealt with.
-            Err(error)
-                if is_last(lease) && !matches!(error, ChatbotError::Lease(_) | ChatbotError::Store(_)) =>
-            {
+            // What Zoom refused has been dealt with; this is a token or a content that cannot be had.
+            Err(error) if is_spent(lease, &error) => {
                 Ok(self.end(lease, row, Outcome::Failed(error.class())).await?)
             }
             Err(error) => Err(retry(error)),
@@ -476,6 +475,17 @@ fn apply(row: &mut MessageRow, outcome: &Outcome) -> Result<(), ChatbotError> {
 
 fn outcome<T>(answer: &Result<T, ChatError>) -> &'static str {
     answer.as_ref().map_or_else(ChatError::class, |_| DONE)
+}
+
+/// Whether another run cannot mend it, and this one can still say so.
+fn is_spent(lease: &Lease, error: &ChatbotError) -> bool {
+    let ours = matches!(
+        error,
+        ChatbotError::Lease(_) | ChatbotError::Store(_) | ChatbotError::Transition(_)
+    );
+    let final_here = !error.fate().is_retry()
+        && !matches!(error, ChatbotError::Chat(cause) if cause.may_have_taken_effect());
+    !ours && (is_last(lease) || final_here)
 }
 
 fn is_last(lease: &Lease) -> bool {

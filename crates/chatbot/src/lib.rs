@@ -18,6 +18,7 @@ pub mod routes;
 mod sealed;
 mod store;
 
+pub use erase::BotEraser;
 pub use error::ChatbotError;
 pub use jobs::BOT_MESSAGE;
 pub use messages::{

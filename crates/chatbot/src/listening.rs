@@ -9,10 +9,8 @@ mod replies;
 mod telling;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::TimeDelta;
 use domicile_kernel::state::RecordingStatus;
 use domicile_kernel::{Ids, InboxId, LinkId, RecordingId, Secret, Subject, Timestamp, ZoomAccountId, ZoomUserId};
 use domicile_leases::{Handler, JobError, JobKind, NewJob, enqueue};
@@ -20,13 +18,9 @@ use domicile_region::Directory;
 use domicile_region::words::Words;
 use domicile_store::{Conn, Db, Outbox, StoreError};
 use domicile_vault::Vault;
-use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
-use tracing::warn;
 use url::Url;
 
 use crate::messages::Messages;
-use crate::store;
 
 pub use mailbox::mailbox;
 pub use replies::Reply;
@@ -35,12 +29,6 @@ pub use replies::Reply;
 pub const BOT_EVENT: JobKind = JobKind("bot.event");
 /// Shows how far the fetching of a recording has come. Key: the recording's id.
 pub const BOT_PROGRESS: JobKind = JobKind("bot.progress");
-
-/// So long the app may answer what was said, in a response or by naming the event.
-const ANSWERABLE_FOR: TimeDelta = TimeDelta::days(7);
-/// So many turns are deleted in one transaction, and so often they are looked for.
-const TIDY_BATCH: i64 = 500;
-const TIDY_INTERVAL: Duration = Duration::from_hours(1);
 
 /// Opens what Zoom sent, as the inbox keeps it.
 #[async_trait]
@@ -162,35 +150,6 @@ impl Listening {
     pub fn new(parts: ListeningParts) -> Self {
         metrics::METRICS.start_at_zero();
         Self { inner: Arc::new(parts) }
-    }
-
-    /// Forgets what was said long ago until `stop` is cancelled. Run it beside the handlers.
-    pub async fn tidy(&self, stop: CancellationToken) {
-        while !stop.is_cancelled() {
-            if let Err(error) = self.delete_old().await {
-                warn!(%error, "old turns of the bot could not be deleted");
-            }
-            let _ = timeout(TIDY_INTERVAL, stop.cancelled()).await;
-        }
-    }
-
-    /// Does so once, and says how many turns went. Their events stay.
-    pub async fn delete_old(&self) -> Result<usize, StoreError> {
-        let before = self.now() - ANSWERABLE_FOR;
-        let mut deleted = 0;
-        loop {
-            let batch = self
-                .inner
-                .db
-                .run_tx("delete_old_bot_turns", async |conn: &mut Conn| {
-                    store::delete_old_turns(conn, before, TIDY_BATCH).await
-                })
-                .await?;
-            deleted += batch;
-            if batch == 0 {
-                return Ok(deleted);
-            }
-        }
     }
 
     /// The handlers of its jobs.

@@ -150,7 +150,6 @@ async fn repeated(
 fn accepted(view: &MessageView) -> HttpResponse {
     HttpResponse::Accepted()
         .insert_header((header::LOCATION, format!("/v1/bot/messages/{}", view.id)))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
         .json(view)
 }
 

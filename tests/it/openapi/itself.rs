@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use domicile_kernel::state::{
-    FileStatus, LinkStatus, ReauthorizationReason, RecordingStatus, RefusalReason, RevocationReason,
-    TextState,
+    BotMessageState, FileStatus, LinkStatus, ReauthorizationReason, RecordingStatus, RefusalReason,
+    RevocationReason, TextState,
 };
 use serde_json::{Value, json};
 
@@ -63,12 +63,13 @@ fn the_documents_states_are_the_houses() {
         ("RevocationReason", spellings::<RevocationReason>()),
         ("RecordingStatus", spellings::<RecordingStatus>()),
         ("FileStatus", spellings::<FileStatus>()),
+        ("BotMessageStatus", spellings::<BotMessageState>()),
     ] {
         assert_eq!(schemas[name]["enum"], states, "{name}");
         let description = schemas[name]["description"].as_str().unwrap();
         assert!(description.ends_with("Further values may come."), "{name}");
     }
-    let typed = ["RecordingEvent", "LinkEvent", "RefusalEvent"]
+    let typed = ["RecordingEvent", "LinkEvent", "RefusalEvent", "BotMessageEvent"]
         .into_iter()
         .flat_map(|name| {
             let types = &schemas[name]["allOf"][1]["properties"]["type"]["enum"];

@@ -153,6 +153,7 @@ impl Shared {
         row.started_at = plan::started_at(starts, row.started_at, meeting.start_time);
         let status = RecordingStatus::of_files(taking.files.values().map(|(status, _)| *status));
         store::describe(conn, &row, status, now).await?;
+        self.progress.changed(conn, row.id()).await?;
         Ok(lease.finish(conn, now).await?)
     }
 }

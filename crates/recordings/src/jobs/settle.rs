@@ -80,6 +80,7 @@ impl Shared {
                     let locked = store::lock(conn, recording.id()).await?;
                     if let (Some(link), Some(locked)) = (link, locked) {
                         self.settle_in(conn, &locked, &link, &telling, now).await?;
+                        self.progress.changed(conn, locked.id()).await?;
                     }
                     Ok(store::check_lease(conn, lease, now).await?)
                 },
