@@ -67,12 +67,15 @@ impl BotEraser {
 
     async fn erase_batch(&self, ids: &[BotMessageId]) -> Result<usize, StoreError> {
         self.db
-            .run_tx("erase_bot_messages", async |conn: &mut Conn| {
-                for id in ids {
-                    cancel(conn, BOT_MESSAGE, &id.to_string()).await?;
-                }
-                store::delete(conn, ids).await
-            })
+            .run_tx(
+                "erase_bot_messages",
+                async |conn: &mut Conn| -> Result<usize, StoreError> {
+                    for id in ids {
+                        cancel(conn, BOT_MESSAGE, &id.to_string()).await?;
+                    }
+                    store::delete(conn, ids).await
+                },
+            )
             .await
     }
 

@@ -17,7 +17,7 @@ pub(crate) async fn remember(
         bot_people::robot_jid.eq(person.robot_jid),
         bot_people::seen_at.eq(seen_at),
     );
-    diesel::insert_into(bot_people::table)
+    let upsert = diesel::insert_into(bot_people::table)
         .values((
             bot_people::zoom_account_id.eq(person.account.as_str()),
             bot_people::zoom_user_id.eq(person.user.as_str()),
@@ -25,8 +25,9 @@ pub(crate) async fn remember(
         ))
         .on_conflict((bot_people::zoom_account_id, bot_people::zoom_user_id))
         .do_update()
-        .set(change)
-        .filter(bot_people::seen_at.le(seen_at))
+        .set(change);
+    // By its path: a table has a method of the same name.
+    diesel::query_dsl::methods::FilterDsl::filter(upsert, bot_people::seen_at.le(seen_at))
         .execute(conn)
         .await?;
     Ok(())

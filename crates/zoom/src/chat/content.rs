@@ -117,12 +117,11 @@ fn read_content(value: &Value, faults: &mut Vec<ContentFault>) -> Option<Content
             element::read(&path, element, reader.faults(), 0)
         })
         .collect::<Vec<_>>();
-    if head.is_none()
-        && !value
-            .get("body")
-            .and_then(Value::as_array)
-            .is_some_and(|body| !body.is_empty())
-    {
+    let has_body = value
+        .get("body")
+        .and_then(Value::as_array)
+        .is_some_and(|body| !body.is_empty());
+    if head.is_none() && !has_body && reader.faults().is_empty() {
         reader.fault("", Fault::Empty);
     }
     Some(Content {
