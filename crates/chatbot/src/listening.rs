@@ -129,8 +129,8 @@ pub struct ListeningSettings {
     pub start_url: Url,
     /// The region's own address, below which connect URLs lie.
     pub public_url: Url,
-    /// The public list of regions, where there is one.
-    pub directory: Option<Directory>,
+    /// The public list of regions.
+    pub directory: Directory,
     /// The region's own id in it.
     pub region_id: domicile_kernel::RegionId,
     /// `DOMICILE_BOT_WORDS`.

@@ -216,7 +216,7 @@ impl Cards<'_> {
     }
 
     fn others(&self) -> impl Iterator<Item = &DirectoryEntry> {
-        let regions = self.0.directory.iter().flat_map(|directory| directory.regions());
+        let regions = self.0.directory.regions().iter();
         regions.filter(|region| region.id != self.0.region_id)
     }
 
