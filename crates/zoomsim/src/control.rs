@@ -15,6 +15,7 @@ mod recordings;
 pub(crate) use apps::is_loopback;
 pub use chat::{Said, Say};
 pub use chat_acts::Act;
+pub(crate) use chat_acts::visit;
 pub use consent::{ConsentOrder, Decision};
 pub use error::ControlError;
 pub use events::SendEvent;
