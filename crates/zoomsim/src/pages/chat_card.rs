@@ -268,6 +268,7 @@ fn pages(element: &Value, within: Within<'_>) -> Markup {
 
 fn progress(element: &Value) -> Markup {
     let value = element["value"].as_f64().unwrap_or_default().clamp(0.0, 100.0);
+    let value = value.to_string();
     html! { p.progress { progress max="100" value=(value) aria-label="Progress" {} " " (value) " %" } }
 }
 
