@@ -82,8 +82,7 @@ impl State {
     }
 
     pub(crate) fn subscription_mut(&mut self, id: &str) -> Option<&mut Subscription> {
-        self.endpoints_mut()
-            .find(|subscription| subscription.id == id)
+        self.endpoints_mut().find(|subscription| subscription.id == id)
     }
 
     pub(crate) fn delivery_mut(&mut self, id: u64) -> Option<&mut WebhookDelivery> {

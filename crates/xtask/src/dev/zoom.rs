@@ -193,7 +193,8 @@ impl Zoom {
         let added = list(&grants).iter().any(|grant| grant["client_id"] == *client_id);
         if let Some(owner) = people.first().filter(|_| !added) {
             let path = ["apps", &client_id, "bot", "install"];
-            self.order(Method::POST, &path, Some(&json!({ "user_id": owner }))).await?;
+            self.order(Method::POST, &path, Some(&json!({ "user_id": owner })))
+                .await?;
         }
         Ok(())
     }

@@ -7,9 +7,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::call::{Category, bearer};
-use super::chat_body::{
-    CallbackBody, DeleteQuery, EditBody, SendBody, UnfurlBody, check_content, read,
-};
+use super::chat_body::{CallbackBody, DeleteQuery, EditBody, SendBody, UnfurlBody, check_content, read};
 use super::chat_error::ChatError;
 use crate::api::decoded;
 use crate::faults;
@@ -84,15 +82,17 @@ pub(crate) async fn delete(sim: web::Data<Sim>, request: HttpRequest) -> HttpRes
             of_bot(app, &query.robot_jid)?;
             may_write(state, app, &query.account_id, query.user_jid.as_deref())?;
             let to_jid = own_message(state, app, &id)?;
-            let mut message = state
-                .chat
-                .message(&id)
-                .cloned()
-                .ok_or(ChatError::NO_MESSAGE)?;
+            let mut message = state.chat.message(&id).cloned().ok_or(ChatError::NO_MESSAGE)?;
             state.chat.messages.retain(|it| it.id != id);
             message.sent_at = now;
             message.user_jid = query.user_jid;
-            Ok(sent(StatusCode::OK, &message, &query.robot_jid, &to_jid, " +0000"))
+            Ok(sent(
+                StatusCode::OK,
+                &message,
+                &query.robot_jid,
+                &to_jid,
+                " +0000",
+            ))
         })
     })
     .await
@@ -221,9 +221,7 @@ impl Sim {
                 && token.ended.is_none()
                 && token.expires_at > now
                 && token.scopes.iter().any(|scope| scope == "imchat:bot");
-            valid
-                .then(|| state.apps.get(&token.client_id).cloned())
-                .flatten()
+            valid.then(|| state.apps.get(&token.client_id).cloned()).flatten()
         })
         .ok_or(ChatError::INVALID_TOKEN)
     }
@@ -356,8 +354,7 @@ fn receiver(state: &State, app: &App, body: &SendBody) -> Result<Conversation, C
                 .get(id)
                 .is_some_and(|user| user.account_id == body.account_id)
         };
-        let reachable =
-            channel.account_id == body.account_id || channel.member_ids.iter().any(of_account);
+        let reachable = channel.account_id == body.account_id || channel.member_ids.iter().any(of_account);
         return if reachable {
             Ok(Conversation::Channel {
                 channel_id: channel.id.clone(),
@@ -372,9 +369,7 @@ fn receiver(state: &State, app: &App, body: &SendBody) -> Result<Conversation, C
         None => &body.to_jid,
     };
     let user = state.users.values().find(|user| {
-        user_jid(&user.id) == jid
-            && user.account_id == body.account_id
-            && user.status == UserStatus::Active
+        user_jid(&user.id) == jid && user.account_id == body.account_id && user.status == UserStatus::Active
     });
     let user = user.ok_or(ChatError::NO_RECEIVER)?;
     if !state.has_bot_herself(app, &user.id) {

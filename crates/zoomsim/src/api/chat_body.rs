@@ -154,11 +154,8 @@ fn is_element(element: &Value, levels: usize) -> bool {
         return false;
     };
     let needed = ELEMENTS.iter().find(|(name, _)| *name == kind);
-    let has_all = needed.is_none_or(|(_, members)| {
-        members
-            .iter()
-            .all(|(name, kind)| kind.fits(element.get(*name)))
-    });
+    let has_all =
+        needed.is_none_or(|(_, members)| members.iter().all(|(name, kind)| kind.fits(element.get(*name))));
     let items_fit = ITEMS
         .iter()
         .filter(|(name, _, _)| *name == kind)
@@ -182,11 +179,7 @@ fn is_element(element: &Value, levels: usize) -> bool {
 }
 
 fn items<'a>(element: &'a Value, list: &str) -> impl Iterator<Item = &'a Value> {
-    element
-        .get(list)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
+    element.get(list).and_then(Value::as_array).into_iter().flatten()
 }
 
 #[cfg(test)]
@@ -213,7 +206,9 @@ mod tests {
         ] {
             assert!(accepted(&json!({ "body": [element] })), "{element}");
         }
-        assert!(accepted(&json!({ "head": { "text": "h", "sub_head": { "text": "s" } } })));
+        assert!(accepted(
+            &json!({ "head": { "text": "h", "sub_head": { "text": "s" } } })
+        ));
     }
 
     #[test]
@@ -232,9 +227,10 @@ mod tests {
         ] {
             assert!(!accepted(&content), "{content}");
         }
-        let deep = (0..20).fold(json!({ "type": "divider" }), |inner, _| {
-            json!({ "type": "section", "sections": [inner] })
-        });
+        let deep = (0..20).fold(
+            json!({ "type": "divider" }),
+            |inner, _| json!({ "type": "section", "sections": [inner] }),
+        );
         assert!(!accepted(&json!({ "body": [deep] })));
     }
 }

@@ -83,10 +83,7 @@ impl Sim {
             if state.chat.channels.contains_key(&channel.id) {
                 return Err(ControlError::Taken("the channel's id"));
             }
-            state
-                .chat
-                .channels
-                .insert(channel.id.clone(), channel.clone());
+            state.chat.channels.insert(channel.id.clone(), channel.clone());
             Ok(channel)
         })
     }
@@ -160,10 +157,7 @@ impl Sim {
         for occasion in occasions {
             deliveries.extend(self.tell_bot(occasion).await);
         }
-        Ok(Said {
-            message,
-            deliveries,
-        })
+        Ok(Said { message, deliveries })
     }
 
     /// A user mentions a bot in a channel: the text begins with its name.
@@ -211,7 +205,13 @@ impl Sim {
         Ok(Conversation::of(place, &user.id))
     }
 
-    fn write_down(&self, state: &mut State, order: &Say, conversation: &Conversation, user: &User) -> ChatMessage {
+    fn write_down(
+        &self,
+        state: &mut State,
+        order: &Say,
+        conversation: &Conversation,
+        user: &User,
+    ) -> ChatMessage {
         let unfurls = links(&order.text)
             .flat_map(|link| {
                 let host = link.host_str().unwrap_or_default().to_owned();
@@ -219,7 +219,8 @@ impl Sim {
                     .filter(|app| app.bot.as_ref().is_some_and(|bot| bot.unfurls(&host)))
                     .map(|app| app.client_id.clone())
                     .collect();
-                apps.into_iter().map(move |client_id| (link.to_string(), client_id))
+                apps.into_iter()
+                    .map(move |client_id| (link.to_string(), client_id))
             })
             .map(|(link, client_id)| Unfurl {
                 link,
@@ -288,17 +289,20 @@ impl Sim {
             let is_channel = matches!(message.conversation, Conversation::Channel { .. });
             if mentioned && is_channel {
                 let about = mention_object(state, order, message);
-                told.push(occasion(state, app, user, message, "team_chat.app_mention", about));
+                told.push(occasion(
+                    state,
+                    app,
+                    user,
+                    message,
+                    "team_chat.app_mention",
+                    about,
+                ));
             }
             if app.bot.as_ref().is_some_and(|bot| bot.hears_messages) {
                 let (event, about) = posted_object(state, order, message, user);
                 told.push(occasion(state, app, user, message, event, about));
             }
-            for unfurl in message
-                .unfurls
-                .iter()
-                .filter(|it| it.client_id == app.client_id)
-            {
+            for unfurl in message.unfurls.iter().filter(|it| it.client_id == app.client_id) {
                 let about = link_object(state, message, user, unfurl);
                 let mut shared = occasion(state, app, user, message, "team_chat.link_shared", about);
                 let base = self.0.urls.base_text();
@@ -322,9 +326,7 @@ fn slash_command(state: &State, text: &str, user: &User) -> Option<(App, String)
     })?;
     let mut apps = state.apps.values();
     let app = apps.find(|app| {
-        app.bot
-            .as_ref()
-            .is_some_and(|bot| bot.slash_command == command)
+        app.bot.as_ref().is_some_and(|bot| bot.slash_command == command)
             && state.has_bot(&app.client_id, &user.account_id)
     })?;
     Some((app.clone(), rest.to_owned()))
@@ -466,7 +468,10 @@ fn link_object(state: &State, message: &ChatMessage, user: &User, unfurl: &Unfur
     } else {
         about.insert("type".to_owned(), json!("to_contact"));
         if let Some(contact) = contact_of(state, message, user) {
-            about.insert("contact_member_id".to_owned(), json!(member_id(state, &contact.id)));
+            about.insert(
+                "contact_member_id".to_owned(),
+                json!(member_id(state, &contact.id)),
+            );
             if contact.account_id == user.account_id {
                 about.insert("contact_id".to_owned(), json!(contact.id));
             }

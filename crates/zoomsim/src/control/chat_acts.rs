@@ -95,7 +95,9 @@ impl Sim {
         let app = app.ok_or(ControlError::UnknownApp)?;
         let bot = app.bot.clone().ok_or(ControlError::UnknownBot)?;
         if !state.has_bot(client_id, &user.account_id) {
-            return Err(ControlError::Invalid("her account does not have that bot".to_owned()));
+            return Err(ControlError::Invalid(
+                "her account does not have that bot".to_owned(),
+            ));
         }
         let original = original_of(&content);
         let acted = perform(act, &mut content)?;
@@ -120,13 +122,7 @@ impl Sim {
                 times: Times::Top,
             });
         }
-        let mut payload = with_place(
-            speaker(user, &bot),
-            state,
-            &message.conversation,
-            user,
-            &to_jid,
-        );
+        let mut payload = with_place(speaker(user, &bot), state, &message.conversation, user, &to_jid);
         payload.insert("messageId".to_owned(), json!(message_id));
         payload.insert("original".to_owned(), original);
         payload.extend(acted.members);
@@ -190,11 +186,7 @@ fn sees(state: &State, message: &ChatMessage, user: &User) -> bool {
         Conversation::Bot { user_id, .. } => *user_id == user.id,
         Conversation::People { user_ids } => user_ids.contains(&user.id),
     };
-    there
-        && message
-            .visible_to
-            .as_ref()
-            .is_none_or(|only| *only == user.id)
+    there && message.visible_to.as_ref().is_none_or(|only| *only == user.id)
 }
 
 /// Head and body of the card as it was.
@@ -253,12 +245,10 @@ fn perform(act: Act, content: &mut Value) -> Result<Acted, ControlError> {
         Act::Edit { text, origin } => {
             let mut before = None;
             visit(content, &mut |element| {
-                let wanted = origin.as_ref().is_none_or(|text| element["text"] == text.as_str());
-                if before.is_none()
-                    && element["type"] == "message"
-                    && element["editable"] == true
-                    && wanted
-                {
+                let wanted = origin
+                    .as_ref()
+                    .is_none_or(|text| element["text"] == text.as_str());
+                if before.is_none() && element["type"] == "message" && element["editable"] == true && wanted {
                     before = element["text"].as_str().map(str::to_owned);
                     element["text"] = json!(text);
                 }

@@ -47,8 +47,8 @@ pub(crate) async fn token(
             Ok(answer) => {
                 greet(&sim, &app, &fields, user_id.as_deref());
                 HttpResponse::Ok()
-                .insert_header((CACHE_CONTROL, "no-store"))
-                .json(answer)
+                    .insert_header((CACHE_CONTROL, "no-store"))
+                    .json(answer)
             }
             Err(error) => error.response(),
         }

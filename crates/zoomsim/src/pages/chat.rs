@@ -54,7 +54,9 @@ impl View {
 
     fn query(&self) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("user", &self.user).append_pair("place", &self.place);
+        query
+            .append_pair("user", &self.user)
+            .append_pair("place", &self.place);
         if !self.note.is_empty() {
             query.append_pair("note", &self.note);
         }
@@ -87,7 +89,9 @@ async fn show(sim: web::Data<Sim>, view: web::Query<View>) -> HttpResponse {
     if !users.iter().any(|user| user.id == view.user) {
         view.user = users.first().map(|user| user.id.clone()).unwrap_or_default();
     }
-    let places = sim.user(&view.user).map_or_else(|_| Vec::new(), |user| choices(&sim, &user));
+    let places = sim
+        .user(&view.user)
+        .map_or_else(|_| Vec::new(), |user| choices(&sim, &user));
     let chosen = places.iter().find(|choice| choice.value == view.place);
     let chosen = chosen.or(places.first());
     view.place = chosen.map(|choice| choice.value.clone()).unwrap_or_default();

@@ -398,7 +398,11 @@ fn is_color(text: &str) -> bool {
 fn time_of(value: &Value) -> Option<String> {
     let seconds = value.as_i64()?;
     // Samples have both seconds and milliseconds.
-    let seconds = if seconds > 100_000_000_000 { seconds / 1_000 } else { seconds };
+    let seconds = if seconds > 100_000_000_000 {
+        seconds / 1_000
+    } else {
+        seconds
+    };
     let time = chrono::DateTime::from_timestamp(seconds, 0)?;
     Some(time.format("%Y-%m-%d %H:%M UTC").to_string())
 }
@@ -423,7 +427,15 @@ mod tests {
         });
         let page = card(&View::default(), "m<1>", &content).into_string();
         assert!(page.contains("&lt;b&gt;head&lt;/b&gt;") && page.contains("&lt;script&gt;"));
-        for never in ["<b>head", "<script", "javascript:", "position:fixed", "onload=\"x", "<k>", "m<1>"] {
+        for never in [
+            "<b>head",
+            "<script",
+            "javascript:",
+            "position:fixed",
+            "onload=\"x",
+            "<k>",
+            "m<1>",
+        ] {
             assert!(!page.contains(never), "{never}");
         }
         assert!(page.contains(r#"href="https://a.example/x?%3Cy%3E""#), "{page}");
@@ -445,6 +457,9 @@ mod tests {
             assert!(page.contains(&format!(r#"name="act" value="{act}""#)), "{act}");
         }
         assert!(page.contains("disabled") && page.contains(r#"value="100""#));
-        assert!(!preview(&content).into_string().contains("<form"), "a preview cannot be used");
+        assert!(
+            !preview(&content).into_string().contains("<form"),
+            "a preview cannot be used"
+        );
     }
 }

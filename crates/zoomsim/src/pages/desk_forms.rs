@@ -98,8 +98,14 @@ pub(crate) const FAULTS: &[(&str, (Target, FaultKind))] = &[
         "bot's message: 429 with seconds",
         (Target::ChatSend, limited(RetryAfterForm::Seconds)),
     ),
-    ("bot's message: 401 / 7010", (Target::ChatSend, FaultKind::Unauthorized)),
-    ("bot's message: sent, answer lost", (Target::ChatSend, FaultKind::LostAnswer)),
+    (
+        "bot's message: 401 / 7010",
+        (Target::ChatSend, FaultKind::Unauthorized),
+    ),
+    (
+        "bot's message: sent, answer lost",
+        (Target::ChatSend, FaultKind::LostAnswer),
+    ),
     (
         "bot's edit: 500",
         (Target::ChatChange, FaultKind::ServerError { status: 500 }),

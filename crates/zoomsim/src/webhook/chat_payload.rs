@@ -117,12 +117,7 @@ pub(crate) fn place_jid(state: &State, conversation: &Conversation, user: &User)
 }
 
 /// The same in interactive events, where a 1:1 names the robot too.
-pub(crate) fn interactive_jid(
-    state: &State,
-    conversation: &Conversation,
-    user: &User,
-    bot: &Bot,
-) -> String {
+pub(crate) fn interactive_jid(state: &State, conversation: &Conversation, user: &User, bot: &Bot) -> String {
     match conversation {
         Conversation::Channel { .. } => place_jid(state, conversation, user),
         _ => format!("{}/robot_{}", user_jid(&user.id), bot.robot_jid),
@@ -150,7 +145,13 @@ pub(crate) fn team_chat(
     is_external: bool,
     about: Map<String, Value>,
 ) -> Map<String, Value> {
-    let known = |text: &str| if is_external { String::new() } else { text.to_owned() };
+    let known = |text: &str| {
+        if is_external {
+            String::new()
+        } else {
+            text.to_owned()
+        }
+    };
     object(json!({
         "account_id": known(&user.account_id),
         "operator": known(&user.email),

@@ -115,7 +115,8 @@ impl Chat {
 
     pub async fn send(&self, to_jid: &str, content: &Value) -> Answer {
         let body = self.message(to_jid, content);
-        self.call("POST", "messages", Some(&self.token), Some(&body)).await
+        self.call("POST", "messages", Some(&self.token), Some(&body))
+            .await
     }
 
     pub async fn sent(&self, to_jid: &str, content: &Value) -> String {
@@ -132,7 +133,12 @@ impl Chat {
     }
 
     pub async fn acted(&self, message_id: &str, act: Act) -> Value {
-        let told = self.world.sim().act(&self.user.id, message_id, act).await.unwrap();
+        let told = self
+            .world
+            .sim()
+            .act(&self.user.id, message_id, act)
+            .await
+            .unwrap();
         assert_eq!(told.len(), 1);
         assert_eq!(told[0].state, DeliveryState::Delivered);
         self.last()
@@ -184,7 +190,11 @@ async fn only_a_bot_that_greets_itself_hears_of_an_install() {
             ..NewUser::default()
         })
         .unwrap();
-    let refused = quiet.world.sim().install_bot(&quiet.app.client_id, &member.id).await;
+    let refused = quiet
+        .world
+        .sim()
+        .install_bot(&quiet.app.client_id, &member.id)
+        .await;
     assert!(matches!(refused, Err(ControlError::Invalid(_))), "admin-managed");
 }
 
@@ -207,7 +217,11 @@ async fn consent_in_a_browser_adds_the_bot_too() {
 async fn a_slash_command_and_the_text_of_a_one_to_one_are_notifications() {
     let chat = chat().await;
     let sim = chat.world.sim();
-    let order = Say::new(&chat.user.id, chat.in_channel(), "/minutebook  recordings last week");
+    let order = Say::new(
+        &chat.user.id,
+        chat.in_channel(),
+        "/minutebook  recordings last week",
+    );
     let said = sim.say(order).await.unwrap();
     assert!(said.message.is_none(), "nobody else sees a slash command");
     let payload = chat.last()["payload"].clone();
@@ -216,7 +230,9 @@ async fn a_slash_command_and_the_text_of_a_one_to_one_are_notifications() {
     assert_eq!(payload["channelName"], "Photos");
     assert_eq!(payload["name"], "Minutebook");
 
-    sim.say(Say::new(&chat.user.id, chat.bot(), "help")).await.unwrap();
+    sim.say(Say::new(&chat.user.id, chat.bot(), "help"))
+        .await
+        .unwrap();
     let told = chat.last();
     assert_eq!(told["event"], "bot_notification");
     assert!(told["event_ts"].is_i64());
@@ -298,10 +314,18 @@ async fn a_card_is_sent_edited_and_deleted() {
         "{path}?account_id={}&robot_jid=v1abc%40xmpp.zoom.us",
         chat.user.account_id
     );
-    assert_eq!(chat.call("DELETE", &path, Some(&chat.token), None).await.code(), 7001);
+    assert_eq!(
+        chat.call("DELETE", &path, Some(&chat.token), None).await.code(),
+        7001
+    );
     let answer = chat.call("DELETE", &gone, Some(&chat.token), None).await;
     assert_eq!(answer.status, 200, "{}", answer.json);
-    assert!(chat.world.sim().chat_messages(&chat.in_channel(), None).is_empty());
+    assert!(
+        chat.world
+            .sim()
+            .chat_messages(&chat.in_channel(), None)
+            .is_empty()
+    );
     for answer in [
         chat.call("DELETE", &gone, Some(&chat.token), None).await,
         chat.call("PUT", &path, Some(&chat.token), Some(&edit)).await,
@@ -332,7 +356,11 @@ async fn bad_messages_get_their_documented_errors() {
         (without("content"), 400, 7001),
         (with("content", json!("{}")), 400, 7001),
         (with("content", json!({})), 400, 7001),
-        (with("content", json!({ "body": [{ "type": "message" }] })), 400, 7001),
+        (
+            with("content", json!({ "body": [{ "type": "message" }] })),
+            400,
+            7001,
+        ),
         (with("is_markdown_support", json!("true")), 400, 7001),
         (with("reply_to", json!("no-such-message")), 400, 7001),
         (with("visible_to_user", json!("nobody")), 400, 7001),
@@ -341,9 +369,15 @@ async fn bad_messages_get_their_documented_errors() {
         (with("account_id", json!("somewhere-else")), 403, 7004),
         (with("user_jid", json!("nobody@xmpp.zoom.us")), 403, 7004),
         (with("to_jid", json!("nobody@xmpp.zoom.us")), 403, 7004),
-        (with("to_jid", json!("nothing@conference.xmpp.zoom.us")), 403, 7004),
+        (
+            with("to_jid", json!("nothing@conference.xmpp.zoom.us")),
+            403,
+            7004,
+        ),
     ] {
-        let answer = chat.call("POST", "messages", Some(&chat.token), Some(&body)).await;
+        let answer = chat
+            .call("POST", "messages", Some(&chat.token), Some(&body))
+            .await;
         assert_eq!((answer.status, answer.code()), (status, code), "{body}");
         assert_eq!(answer.json["result"], false);
         assert!(answer.json["message"].is_string());
@@ -354,13 +388,20 @@ async fn bad_messages_get_their_documented_errors() {
     }
     let user_token = chat.world.install(&chat.app, &chat.user).await;
     let token = user_token["access_token"].as_str();
-    assert_eq!(chat.call("POST", "messages", token, Some(&good)).await.code(), 7010);
+    assert_eq!(
+        chat.call("POST", "messages", token, Some(&good)).await.code(),
+        7010
+    );
     let no_user = without("user_jid");
-    let answer = chat.call("POST", "messages", Some(&chat.token), Some(&no_user)).await;
+    let answer = chat
+        .call("POST", "messages", Some(&chat.token), Some(&no_user))
+        .await;
     assert_eq!(answer.status, 201, "an admin-managed bot may leave it out");
     assert!(answer.json.get("user_jid").is_none());
     chat.world.clock.forward(TimeDelta::seconds(3_600));
-    let answer = chat.call("POST", "messages", Some(&chat.token), Some(&good)).await;
+    let answer = chat
+        .call("POST", "messages", Some(&chat.token), Some(&good))
+        .await;
     assert_eq!((answer.status, answer.code()), (401, 7010), "expired");
 }
 
@@ -369,7 +410,9 @@ async fn a_user_managed_bot_says_on_whose_behalf_and_shows_nobody_alone() {
     let chat = chat_with(Usage::UserManaged, |bot| bot).await;
     let mut body = chat.message(&chat.channel.jid, &hello());
     body["visible_to_user"] = json!(chat.user.id);
-    let answer = chat.call("POST", "messages", Some(&chat.token), Some(&body)).await;
+    let answer = chat
+        .call("POST", "messages", Some(&chat.token), Some(&body))
+        .await;
     assert_eq!(answer.code(), 7001);
     let body = body.as_object_mut().unwrap();
     body.remove("visible_to_user");
@@ -406,7 +449,9 @@ async fn a_message_may_be_for_one_alone_and_may_answer_another() {
     let mut body = chat.message(&chat.channel.jid, &hello());
     body["visible_to_user"] = json!(chat.user.id);
     body["reply_to"] = json!(parent);
-    let answer = chat.call("POST", "messages", Some(&chat.token), Some(&body)).await;
+    let answer = chat
+        .call("POST", "messages", Some(&chat.token), Some(&body))
+        .await;
     assert_eq!(answer.status, 201, "{}", answer.json);
     let count = |user: &User| sim.chat_messages(&chat.in_channel(), Some(&user.id)).len();
     assert_eq!((count(&chat.user), count(&colleague)), (2, 1));
@@ -463,17 +508,30 @@ async fn faults_strike_the_calls_of_bots_as_all_others() {
     order(Target::ChatSend, FaultKind::LostAnswer);
     let body = chat.message(&chat.channel.jid, &hello());
     let url = chat.world.url("v2/im/chat/messages");
-    let lost = chat.world.http.post(url).bearer_auth(&chat.token).send_json(&body).await;
+    let lost = chat
+        .world
+        .http
+        .post(url)
+        .bearer_auth(&chat.token)
+        .send_json(&body)
+        .await;
     assert!(lost.is_err(), "the connection broke");
     let id = sim.chat_messages(&chat.in_channel(), None).remove(0).id;
 
     order(Target::ChatChange, FaultKind::NotFound);
     let path = format!("messages/{id}");
     assert_eq!(
-        chat.call("PUT", &path, Some(&chat.token), Some(&body)).await.code(),
+        chat.call("PUT", &path, Some(&chat.token), Some(&body))
+            .await
+            .code(),
         8001
     );
-    assert_eq!(chat.call("PUT", &path, Some(&chat.token), Some(&body)).await.status, 200);
+    assert_eq!(
+        chat.call("PUT", &path, Some(&chat.token), Some(&body))
+            .await
+            .status,
+        200
+    );
 }
 
 #[actix_web::test]
@@ -496,7 +554,10 @@ async fn a_callback_answers_once_within_its_time() {
     assert_eq!(chat.call("POST", url, Some(token), Some(&bad)).await.code(), 7001);
     let answer = chat.call("POST", url, Some(token), Some(&body)).await;
     assert_eq!(answer.status, 201, "{}", answer.json);
-    assert_eq!(chat.call("POST", url, Some(token), Some(&body)).await.code(), 7010);
+    assert_eq!(
+        chat.call("POST", url, Some(token), Some(&body)).await.code(),
+        7010
+    );
     assert_eq!(chat.world.sim().chat_messages(&chat.bot(), None).len(), 2);
 
     let told = chat.acted(&id, click()).await;
@@ -527,10 +588,16 @@ async fn a_link_is_shared_and_its_preview_shown() {
     assert_eq!(object["link"], "https://www.minutebook.example/r/1");
     let trigger = object["trigger_id"].as_str().unwrap();
     let path = format!("users/{}/unfurls/{trigger}", chat.user.id);
-    assert_eq!(told["response_url"], chat.world.url(&format!("v2/im/chat/{path}")));
+    assert_eq!(
+        told["response_url"],
+        chat.world.url(&format!("v2/im/chat/{path}"))
+    );
     let token = Some(chat.token.as_str());
     let object_body = json!({ "content": hello() });
-    assert_eq!(chat.call("POST", &path, token, Some(&object_body)).await.code(), 7001);
+    assert_eq!(
+        chat.call("POST", &path, token, Some(&object_body)).await.code(),
+        7001
+    );
     let body = json!({ "content": hello().to_string() });
     let elsewhere = format!("users/somebody/unfurls/{trigger}");
     for wrong in [elsewhere, format!("users/{}/unfurls/no-such", chat.user.id)] {
@@ -560,14 +627,22 @@ async fn bots_that_listen_hear_plain_messages_and_mentions_are_heard_by_all() {
     let told = chat.last();
     assert_eq!(told["event"], "team_chat.channel_message_posted");
     assert_eq!(told["payload"]["object"]["message"], "good morning");
-    assert_eq!(told["payload"]["object"]["channel_owner_account_id"], chat.user.account_id);
+    assert_eq!(
+        told["payload"]["object"]["channel_owner_account_id"],
+        chat.user.account_id
+    );
     let to = Place::User(external.id.clone());
     sim.say(Say::new(&chat.user.id, to, "between us")).await.unwrap();
     let told = chat.last();
     assert_eq!(told["event"], "team_chat.dm_message_posted");
     assert_eq!(told["payload"]["object"]["contact_email"], external.email);
     let said = sim
-        .mention(&chat.app.client_id, &external.id, &chat.channel.id, "are you there?")
+        .mention(
+            &chat.app.client_id,
+            &external.id,
+            &chat.channel.id,
+            "are you there?",
+        )
         .await
         .unwrap();
     let told: Value = serde_json::from_str(&said.deliveries[0].body).unwrap();

@@ -175,9 +175,7 @@ async fn a_form_is_submitted_and_what_the_card_lacks_cannot_be_used() {
     ] });
     let id = chat.sent(&chat.user_jid(), &card).await;
     let items = vec![json!({ "action_id": "name", "value": "Ada" })];
-    let told = chat
-        .acted(&id, Act::Submit { items: items.clone() })
-        .await;
+    let told = chat.acted(&id, Act::Submit { items: items.clone() }).await;
     assert_eq!(told["event"], "chat_message.submit");
     let object = &told["payload"]["object"];
     assert_eq!(object["submit_items"], json!(items));

@@ -43,10 +43,18 @@ async fn a_person_talks_with_the_bot_and_uses_its_cards() {
     assert!(page.contains("Status &lt;of&gt; all") && page.contains("Minutebook (bot)"));
     assert!(page.contains(r#"script src="/chat.js""#) && !page.contains("https://"));
 
-    assert!(!chat.submit("chat/say", &[("text", "<i>help</i>")]).await.contains("note="));
+    assert!(
+        !chat
+            .submit("chat/say", &[("text", "<i>help</i>")])
+            .await
+            .contains("note=")
+    );
     assert_eq!(chat.last()["payload"]["cmd"], "<i>help</i>");
     let acts: [(&[(&str, &str)], &str); 4] = [
-        (&[("act", "click"), ("value", "go")], "interactive_message_actions"),
+        (
+            &[("act", "click"), ("value", "go")],
+            "interactive_message_actions",
+        ),
         (&[("act", "select"), ("value", "a")], "interactive_message_select"),
         (
             &[("act", "edit"), ("origin", "old"), ("text", "new")],
