@@ -73,6 +73,10 @@ impl Bot {
 }
 
 /// A bot to give to an app. Only `url` is required.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of an order, each for itself"
+)]
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewBot {

@@ -1,5 +1,5 @@
-//! The bodies of a bot's events, with the members of Zoom's specification: camelCase for those of old, snake_case for
-//! `team_chat.*` (Chatbot events specification; platform: requests to the bot endpoint).
+//! The bodies of a bot's events, with the members of Zoom's specification: capitals within the names of the old ones,
+//! underscores in those of `team_chat.*` (Chatbot events specification; platform: requests to the bot endpoint).
 
 use domicile_kernel::Timestamp;
 use serde_json::{Map, Value, json};
@@ -70,7 +70,7 @@ impl BotOccasion {
     }
 }
 
-/// What a bot and the one who speaks to it are called in camelCase payloads; without the place, as in `bot_installed`.
+/// What a bot and the one who speaks to it are called in the payloads of old; without the place, as in `bot_installed`.
 pub(crate) fn speaker(user: &User, bot: &Bot) -> Map<String, Value> {
     object(json!({
         "accountId": user.account_id,
@@ -152,14 +152,15 @@ pub(crate) fn team_chat(
             text.to_owned()
         }
     };
-    object(json!({
+    let mut payload = object(json!({
         "account_id": known(&user.account_id),
         "operator": known(&user.email),
         "operator_id": known(&user.id),
         "operator_member_id": member_id(state, &user.id),
         "by_external_user": is_external,
-        "object": about,
-    }))
+    }));
+    payload.insert("object".to_owned(), Value::Object(about));
+    payload
 }
 
 /// Who somebody is to those who do not know her user id: 44 characters, the same each time.
