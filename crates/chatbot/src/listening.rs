@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domicile_kernel::state::RecordingStatus;
-use domicile_kernel::{Ids, InboxId, LinkId, RecordingId, Secret, Subject, Timestamp, ZoomAccountId, ZoomUserId};
+use domicile_kernel::{
+    Ids, InboxId, LinkId, RecordingId, Secret, Subject, Timestamp, ZoomAccountId, ZoomUserId,
+};
 use domicile_leases::{Handler, JobError, JobKind, NewJob, enqueue};
 use domicile_region::Directory;
 use domicile_region::words::Words;
@@ -149,7 +151,9 @@ impl Listening {
     /// The listening half of the room.
     pub fn new(parts: ListeningParts) -> Self {
         metrics::METRICS.start_at_zero();
-        Self { inner: Arc::new(parts) }
+        Self {
+            inner: Arc::new(parts),
+        }
     }
 
     /// The handlers of its jobs.

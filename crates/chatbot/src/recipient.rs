@@ -1,19 +1,21 @@
 //! Whom the app means.
 
-use domicile_kernel::{LinkId, Subject, ZoomAccountId, ZoomUserId};
+use domicile_kernel::{EventId, LinkId, Subject, ZoomAccountId, ZoomUserId};
 use domicile_store::Conn;
 use domicile_web::problem::{Problem, ProblemError};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::messages::{Messages, Recipient};
-use crate::people;
+use crate::{people, store};
 
 /// The most bytes of an id of Zoom's; real ones have fewer than 64.
 const MAX_ID_BYTES: usize = 256;
 /// Where Zoom's channels are.
 const CHANNEL_HOST: &str = "@conference.xmpp.zoom.us";
 
-/// `to`: a subject; or a user with its account; or a channel, with its account or with the subject on whose behalf.
+/// `to`: a subject; or a user with its account; or a channel, with its account or with the subject on whose behalf; or an
+/// event of what was said to the bot, which is answered where it was said.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct To {
@@ -25,6 +27,8 @@ pub(crate) struct To {
     pub(crate) user: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) account_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) event: Option<Uuid>,
 }
 
 /// Whom it comes to.
@@ -51,6 +55,11 @@ impl Messages {
         visible_to_user: Option<String>,
     ) -> Result<Resolved, ProblemError> {
         check_ids(to)?;
+        if let Some(event) = to.event {
+            return self
+                .answering(conn, to, event.into(), (reply_to, visible_to_user))
+                .await;
+        }
         let someone = match (&to.subject, &to.user) {
             (Some(_), Some(_)) => {
                 return Err(ProblemError::invalid(
@@ -114,6 +123,41 @@ impl Messages {
                 visible_to_user,
             },
             link: someone.and_then(|someone| someone.link),
+        })
+    }
+
+    /// Where something was said that the app was told.
+    async fn answering(
+        &self,
+        conn: &mut Conn,
+        to: &To,
+        event: EventId,
+        (reply_to, visible_to_user): (Option<String>, Option<String>),
+    ) -> Result<Resolved, ProblemError> {
+        if to.subject.is_some() || to.channel.is_some() || to.user.is_some() || to.account_id.is_some() {
+            return Err(ProblemError::invalid(
+                "to",
+                "names an event and something else; the event says where the answer belongs",
+            ));
+        }
+        let turn = store::turn(conn, event)
+            .await
+            .map_err(store_problem)?
+            .ok_or_else(|| {
+                ProblemError::invalid(
+                    "to.event",
+                    "is no event of the bot that can be answered; after seven days none can",
+                )
+            })?;
+        Ok(Resolved {
+            account: turn.account,
+            recipient: Recipient {
+                to_jid: turn.to_jid,
+                user_jid: turn.user_jid,
+                reply_to,
+                visible_to_user,
+            },
+            link: None,
         })
     }
 

@@ -10,7 +10,7 @@ pub(crate) use messages::{
     MessageRow, NewRow, by_id, by_origin, check_lease, delete, delete_old, insert, lock, of_link, of_user,
     update,
 };
+pub(crate) use people::{delete_old as forget_old_people, forget as forget_person, jid_of, remember};
 pub(crate) use turns::{
     Turn, delete_old as delete_old_turns, get as turn, insert as insert_turn, message_of,
 };
-pub(crate) use people::{delete_old as forget_old_people, forget as forget_person, jid_of, remember};

@@ -149,15 +149,18 @@ impl Region {
             vault.clone(),
             &egress,
         );
-        let bot = bot::build(&settings, &bot::Shared {
-            db: &db,
-            ids: &ids,
-            vault: &vault,
-            delivery: &delivery,
-            egress: &egress,
-            zoom_hosts: &zoom_hosts,
-            redirect_uri: &redirect_uri,
-        })?;
+        let bot = bot::build(
+            &settings,
+            &bot::Shared {
+                db: &db,
+                ids: &ids,
+                vault: &vault,
+                delivery: &delivery,
+                egress: &egress,
+                zoom_hosts: &zoom_hosts,
+                redirect_uri: &redirect_uri,
+            },
+        )?;
         let identity = Identity::new(
             settings.app.identity.clone(),
             egress.client("app_jwks", JWKS_TIMEOUTS),
@@ -182,17 +185,25 @@ impl Region {
         )?
         .for_region(settings.region.id.clone());
         let library = Library::new(db.clone(), vault.clone(), storage.clone());
-        let listening = bot.as_ref().zip(settings.bot.as_ref()).map(|(messages, bot_settings)| {
-            bot::listening(&settings, bot_settings, messages, bot::Rooms {
-                db: &db,
-                ids: &ids,
-                vault: &vault,
-                delivery: &delivery,
-                intake: &intake,
-                linking: &linking,
-                library: &library,
-            })
-        });
+        let listening = bot
+            .as_ref()
+            .zip(settings.bot.as_ref())
+            .map(|(messages, bot_settings)| {
+                bot::listening(
+                    &settings,
+                    bot_settings,
+                    messages,
+                    bot::Rooms {
+                        db: &db,
+                        ids: &ids,
+                        vault: &vault,
+                        delivery: &delivery,
+                        intake: &intake,
+                        linking: &linking,
+                        library: &library,
+                    },
+                )
+            });
         let progress: Arc<dyn Progress> = match &listening {
             Some(listening) => Arc::new(ShownProgress(listening.clone())),
             None => Arc::new(NoProgress),

@@ -182,7 +182,10 @@ impl Default for Words {
         };
         Self {
             product: "the app".to_owned(),
-            welcome: card("Hello", "I am {product} in {region}. Say \u{201c}{command}\u{201d} to see what I can do."),
+            welcome: card(
+                "Hello",
+                "I am {product} in {region}. Say \u{201c}{command}\u{201d} to see what I can do.",
+            ),
             help: HelpWords::default(),
             connect: ConnectWords::default(),
             status: StatusWords::default(),
@@ -238,7 +241,10 @@ impl Words {
                 let word = text.to_lowercase();
                 if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
                     fault("is not one word".to_owned());
-                } else if let Some((other, _)) = commands.iter().find(|(_, known)| *known == word && !word.is_empty()) {
+                } else if let Some((other, _)) = commands
+                    .iter()
+                    .find(|(_, known)| *known == word && !word.is_empty())
+                {
                     fault(format!("is the same word as {other}"));
                 }
                 commands.push((path.clone(), word));
@@ -272,7 +278,9 @@ impl Words {
 
 /// The names between braces.
 fn placeholders(text: &str) -> impl Iterator<Item = &str> {
-    text.split('{').skip(1).map(|rest| rest.split('}').next().unwrap_or(rest))
+    text.split('{')
+        .skip(1)
+        .map(|rest| rest.split('}').next().unwrap_or(rest))
 }
 
 /// Puts values where their names stand between braces, once: what a value holds is left alone.
@@ -280,9 +288,12 @@ pub fn fill(text: &str, values: &[(&str, &str)]) -> String {
     let mut pieces = text.split('{');
     let mut filled = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
-        let known = piece
-            .split_once('}')
-            .and_then(|(name, rest)| values.iter().find(|(known, _)| *known == name).map(|(_, value)| (value, rest)));
+        let known = piece.split_once('}').and_then(|(name, rest)| {
+            values
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (value, rest))
+        });
         if let Some((value, rest)) = known {
             filled.push_str(value);
             filled.push_str(rest);
@@ -314,7 +325,10 @@ mod tests {
     fn the_defaults_are_sound_and_a_file_changes_only_what_it_names() {
         assert_eq!(Words::default().faults(), []);
         let words = Words::parse(r#"{"product": "Example", "status": {"command": "link"}}"#).unwrap();
-        assert_eq!((words.product.as_str(), words.status.command.as_str()), ("Example", "link"));
+        assert_eq!(
+            (words.product.as_str(), words.status.command.as_str()),
+            ("Example", "link")
+        );
         assert_eq!(words.status.head, "Status");
         assert_eq!(Words::parse("{}").unwrap(), Words::default());
     }
@@ -322,10 +336,16 @@ mod tests {
     #[test]
     fn every_fault_is_told_with_its_place() {
         let told = |text: &str| -> Vec<String> {
-            Words::parse(text).unwrap_err().iter().map(ToString::to_string).collect()
+            Words::parse(text)
+                .unwrap_err()
+                .iter()
+                .map(ToString::to_string)
+                .collect()
         };
         assert_eq!(
-            told(r#"{"product": " ", "help": {"command": "two words"}, "connect": {"command": "Status"}, "region": {"head": "{regoin}"}}"#),
+            told(
+                r#"{"product": " ", "help": {"command": "two words"}, "connect": {"command": "Status"}, "region": {"head": "{regoin}"}}"#
+            ),
             [
                 "product says nothing",
                 "help.command is not one word",
@@ -333,9 +353,13 @@ mod tests {
                 "region.head has a placeholder that stands for nothing; expected one of {product}, {region}, {command}, {count}, {done}, {topic}",
             ]
         );
-        assert_eq!(told(&format!(r#"{{"status": {{"needsReauthorization": "{}"}}}}"#, "a".repeat(1001))), [
-            "status.needsReauthorization is longer than 1000 characters"
-        ]);
+        assert_eq!(
+            told(&format!(
+                r#"{{"status": {{"needsReauthorization": "{}"}}}}"#,
+                "a".repeat(1001)
+            )),
+            ["status.needsReauthorization is longer than 1000 characters"]
+        );
         assert!(told(r#"{"helf": {}}"#)[0].starts_with("words cannot be read: unknown field `helf`"));
     }
 
@@ -347,7 +371,10 @@ mod tests {
     #[test]
     fn a_value_that_looks_like_a_placeholder_stays_as_it_is() {
         let values = [("topic", "{region} \u{1f600}"), ("region", "EU")];
-        assert_eq!(fill("{topic} in {region}, {other} {", &values), "{region} \u{1f600} in EU, {other} {");
+        assert_eq!(
+            fill("{topic} in {region}, {other} {", &values),
+            "{region} \u{1f600} in EU, {other} {"
+        );
     }
 
     proptest! {

@@ -94,7 +94,8 @@ impl Cards<'_> {
     }
 
     fn card(&self, words: &CardWords) -> Card {
-        Card::new(&self.fill(&words.head, OwnCommand::Help)).message(&self.fill(&words.text, OwnCommand::Help))
+        Card::new(&self.fill(&words.head, OwnCommand::Help))
+            .message(&self.fill(&words.text, OwnCommand::Help))
     }
 
     pub(super) fn welcome(&self) -> Result<Content, ChatbotError> {
@@ -107,9 +108,11 @@ impl Cards<'_> {
             .into_iter()
             .map(|command| (command, command.words(self.words())))
             .filter(|(_, (word, _))| !word.is_empty());
-        built(commands.fold(Card::new(&head), |card, (command, (word, summary))| {
-            card.field(word, &self.fill(summary, command))
-        }))
+        built(
+            commands.fold(Card::new(&head), |card, (command, (word, summary))| {
+                card.field(word, &self.fill(summary, command))
+            }),
+        )
     }
 
     /// The way to linking: to this URL, else to the app's start page.

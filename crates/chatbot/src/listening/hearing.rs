@@ -82,7 +82,11 @@ impl Hearing {
     ) -> Result<Finished, HearingError> {
         let inner = &self.0.inner;
         let robot = inner.messages.robot_jid();
-        if event.robot_jid.as_deref().is_some_and(|jid| !jid.eq_ignore_ascii_case(robot)) {
+        if event
+            .robot_jid
+            .as_deref()
+            .is_some_and(|jid| !jid.eq_ignore_ascii_case(robot))
+        {
             return Err(HearingError::ForeignBot);
         }
         let (standing, about) = {
@@ -129,10 +133,15 @@ impl Hearing {
             METRICS.heard(what, "elsewhere");
             let addressed = matches!(
                 event.said,
-                Said::Command { .. } | Said::Mention(_) | Said::Installed | Said::Action { .. } | Said::Selection { .. }
+                Said::Command { .. }
+                    | Said::Mention(_)
+                    | Said::Installed
+                    | Said::Action { .. }
+                    | Said::Selection { .. }
             );
             return Ok(if addressed {
-                self.saying(inbox_id, event, standing, cards.elsewhere()?, false).await?
+                self.saying(inbox_id, event, standing, cards.elsewhere()?, false)
+                    .await?
             } else {
                 Response::default()
             });
@@ -148,7 +157,8 @@ impl Hearing {
         }
         METRICS.heard(what, "told");
         let mut response = if matches!(event.said, Said::Installed) {
-            self.saying(inbox_id, event, standing, cards.welcome()?, true).await?
+            self.saying(inbox_id, event, standing, cards.welcome()?, true)
+                .await?
         } else {
             Response::default()
         };
@@ -160,7 +170,9 @@ impl Hearing {
         let inner = &self.0.inner;
         let cards = Cards(&inner.settings);
         let recordings = match (command, standing) {
-            (OwnCommand::Status, Standing::Linked { subject, .. }) => inner.shelf.latest(subject, 100).await?,
+            (OwnCommand::Status, Standing::Linked { subject, .. }) => {
+                inner.shelf.latest(subject, 100).await?
+            }
             (OwnCommand::Recordings, Standing::Linked { subject, .. }) => {
                 inner.shelf.latest(subject, RECORDINGS_SHOWN).await?
             }
@@ -264,7 +276,14 @@ impl Hearing {
             Some(Place::Jid { to_jid, .. }) => to_jid.clone(),
             // Zoom names channels by id in these events; their address is the id at the conferences of the bot's host.
             Some(Place::Channel { id, .. }) => {
-                let host = self.0.inner.messages.robot_jid().split('@').nth(1).unwrap_or("xmpp.zoom.us");
+                let host = self
+                    .0
+                    .inner
+                    .messages
+                    .robot_jid()
+                    .split('@')
+                    .nth(1)
+                    .unwrap_or("xmpp.zoom.us");
                 format!("{}@conference.{host}", id.to_ascii_lowercase())
             }
             // The bot is no part of a conversation of two people.
@@ -298,29 +317,32 @@ impl Hearing {
         let now = self.0.now();
         let finished = inner
             .db
-            .run_tx("bot_event", async |conn: &mut Conn| -> Result<Finished, ChatbotError> {
-                let finished = lease.finish(conn, now).await?;
-                // The link may have ended since it was looked at, and the key with it: then all begins anew.
-                if let Standing::Linked { link_id, .. } = standing
-                    && !store::hold_live_link(conn, *link_id).await?
-                {
-                    return Err(ChatbotError::Changed);
-                }
-                inner.vault.hold(conn, key).await?;
-                if *standing != Standing::Elsewhere {
-                    self.remember(conn, event, now).await?;
-                }
-                if let Some(message) = &response.message {
-                    inner.messages.write(conn, message).await?;
-                }
-                if let Some((new, turn)) = &response.event {
-                    inner.outbox.write(conn, new.clone()).await?;
-                    if let Some(turn) = turn {
-                        store::insert_turn(conn, turn, inner.messages.robot_jid(), now).await?;
+            .run_tx(
+                "bot_event",
+                async |conn: &mut Conn| -> Result<Finished, ChatbotError> {
+                    let finished = lease.finish(conn, now).await?;
+                    // The link may have ended since it was looked at, and the key with it: then all begins anew.
+                    if let Standing::Linked { link_id, .. } = standing
+                        && !store::hold_live_link(conn, *link_id).await?
+                    {
+                        return Err(ChatbotError::Changed);
                     }
-                }
-                Ok(finished)
-            })
+                    inner.vault.hold(conn, key).await?;
+                    if *standing != Standing::Elsewhere {
+                        self.remember(conn, event, now).await?;
+                    }
+                    if let Some(message) = &response.message {
+                        inner.messages.write(conn, message).await?;
+                    }
+                    if let Some((new, turn)) = &response.event {
+                        inner.outbox.write(conn, new.clone()).await?;
+                        if let Some(turn) = turn {
+                            store::insert_turn(conn, turn, inner.messages.robot_jid(), now).await?;
+                        }
+                    }
+                    Ok(finished)
+                },
+            )
             .await?;
         info!(
             event_type = telling::event_type(&event.said),
@@ -381,9 +403,7 @@ fn callback_place(event: EventId) -> SealedPlace {
 }
 
 fn seal_callback(key: &DataKey, event: EventId, callback: &BotCallback) -> Result<Vec<u8>, ChatbotError> {
-    let parts = zeroize::Zeroizing::new(
-        json!([callback.url.expose(), callback.token.expose()]).to_string(),
-    );
+    let parts = zeroize::Zeroizing::new(json!([callback.url.expose(), callback.token.expose()]).to_string());
     Ok(key.seal(callback_place(event), parts.as_bytes())?)
 }
 

@@ -24,7 +24,10 @@ pub(super) static METRICS: LazyLock<ListeningMetrics> = LazyLock::new(|| {
 
 impl ListeningMetrics {
     pub(super) fn start_at_zero(&self) {
-        let labels = [KeyValue::new("what", "bot.command"), KeyValue::new("outcome", "told")];
+        let labels = [
+            KeyValue::new("what", "bot.command"),
+            KeyValue::new("outcome", "told"),
+        ];
         self.heard.add(0, &labels);
         self.replies.add(0, &[KeyValue::new("outcome", "taken")]);
     }

@@ -74,9 +74,7 @@ impl Progress {
         };
         let content = Cards(&inner.settings).progress(recording)?;
         Ok(match (begun, jid) {
-            (Some(begun), _) => {
-                Change::GoOn(inner.messages.prepare_edit(begun.id, account, &content).await?)
-            }
+            (Some(begun), _) => Change::GoOn(inner.messages.prepare_edit(begun.id, account, &content).await?),
             // What is over already was never announced, and is not news any more.
             (None, Some(jid)) if recording.status == RecordingStatus::Fetching => {
                 let message = NewMessage {
@@ -105,19 +103,22 @@ impl Progress {
         let now = self.0.now();
         inner
             .db
-            .run_tx("bot_progress", async |conn: &mut Conn| -> Result<Finished, ChatbotError> {
-                match change {
-                    Change::Nothing => {}
-                    Change::Begin(message) => {
-                        inner.messages.write(conn, message).await?;
+            .run_tx(
+                "bot_progress",
+                async |conn: &mut Conn| -> Result<Finished, ChatbotError> {
+                    match change {
+                        Change::Nothing => {}
+                        Change::Begin(message) => {
+                            inner.messages.write(conn, message).await?;
+                        }
+                        // One that can no longer be changed, or that was taken back, stays as it is.
+                        Change::GoOn(edit) => {
+                            inner.messages.write_edit(conn, edit).await?;
+                        }
                     }
-                    // One that can no longer be changed, or that was taken back, stays as it is.
-                    Change::GoOn(edit) => {
-                        inner.messages.write_edit(conn, edit).await?;
-                    }
-                }
-                Ok(lease.finish(conn, now).await?)
-            })
+                    Ok(lease.finish(conn, now).await?)
+                },
+            )
             .await
     }
 }

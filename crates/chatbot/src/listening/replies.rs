@@ -132,7 +132,10 @@ impl Listening {
             }
             (None, None, Some(url)) => {
                 let url = self.connect_url(url).ok_or_else(|| {
-                    one("connect_url", "is not a connect_url that this region gave for a connect session")
+                    one(
+                        "connect_url",
+                        "is not a connect_url that this region gave for a connect session",
+                    )
                 })?;
                 Cards(&self.inner.settings)
                     .connect(&super::Standing::Unlinked, Some(&url))
@@ -200,7 +203,10 @@ impl Listening {
             .await?;
         Ok(match about {
             Some(about) => {
-                let edit = inner.messages.prepare_edit(about, &turn.account, &content).await?;
+                let edit = inner
+                    .messages
+                    .prepare_edit(about, &turn.account, &content)
+                    .await?;
                 What::Replace(edit, message)
             }
             None => What::Say(message),
@@ -211,7 +217,10 @@ impl Listening {
         let Some((sealed, end)) = &turn.callback else {
             return Ok(None);
         };
-        let Some(said_at) = end.checked_sub_signed(CALLBACK_LIFE).filter(|_| *end > self.now()) else {
+        let Some(said_at) = end
+            .checked_sub_signed(CALLBACK_LIFE)
+            .filter(|_| *end > self.now())
+        else {
             return Ok(None);
         };
         let (url, token): (String, Secret<String>) = open_callback(self, turn.event_id, sealed).await?;

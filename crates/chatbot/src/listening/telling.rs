@@ -119,8 +119,10 @@ mod tests {
 
     #[test]
     fn a_command_is_told_in_its_parts_with_who_said_it_where() {
-        let event = event(&json!({"event": "bot_notification", "payload": {"accountId": "A", "userId": "U",
-            "userName": "Jill", "cmd": " Orders  open today ", "toJid": "u@xmpp.zoom.us", "channelName": "Jill"}}));
+        let event = event(
+            &json!({"event": "bot_notification", "payload": {"accountId": "A", "userId": "U",
+            "userName": "Jill", "cmd": " Orders  open today ", "toJid": "u@xmpp.zoom.us", "channelName": "Jill"}}),
+        );
         let data = data(&event, None, chrono::DateTime::UNIX_EPOCH);
         assert_eq!(event_type(&event.said), "bot.command");
         assert_eq!(
@@ -140,6 +142,9 @@ mod tests {
         let event = event(&json!({"event": "bot_danced", "payload": {"accountId": "A", "steps": [1, 2]}}));
         assert_eq!(event_type(&event.said), "bot.event");
         let data = data(&event, None, chrono::DateTime::UNIX_EPOCH);
-        assert_eq!(data["event"], json!({"type": "bot_danced", "payload": {"accountId": "A", "steps": [1, 2]}}));
+        assert_eq!(
+            data["event"],
+            json!({"type": "bot_danced", "payload": {"accountId": "A", "steps": [1, 2]}})
+        );
     }
 }

@@ -70,15 +70,17 @@ pub(crate) async fn get(conn: &mut Conn, event: EventId) -> Result<Option<Turn>,
         .first(conn)
         .await
         .optional()?;
-    Ok(row.map(|(account, user, to_jid, user_jid, zoom_message_id, sealed, end)| Turn {
-        event_id: event,
-        account: ZoomAccountId::new(account),
-        user: user.map(ZoomUserId::new),
-        to_jid,
-        user_jid,
-        zoom_message_id,
-        callback: sealed.zip(end),
-    }))
+    Ok(row.map(
+        |(account, user, to_jid, user_jid, zoom_message_id, sealed, end)| Turn {
+            event_id: event,
+            account: ZoomAccountId::new(account),
+            user: user.map(ZoomUserId::new),
+            to_jid,
+            user_jid,
+            zoom_message_id,
+            callback: sealed.zip(end),
+        },
+    ))
 }
 
 /// Deletes turns that were kept long enough, at most so many, and says how many went.

@@ -1,9 +1,7 @@
 //! The bot's plugs.
 
 use async_trait::async_trait;
-use domicile_chatbot::listening::{
-    Bodies, Listening, Reply, ShelvedRecording, Shelf, Speakers, Standing,
-};
+use domicile_chatbot::listening::{Bodies, Listening, Reply, Shelf, ShelvedRecording, Speakers, Standing};
 use domicile_chatbot::{BotEraser, LinkedUser, Links};
 use domicile_delivery::{Answer, AnswerReader};
 use domicile_intake::{AccountEvent, AccountEventHandler, Endpoint, Intake};

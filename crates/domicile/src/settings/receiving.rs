@@ -163,7 +163,8 @@ impl Reader {
             Err(faults) => faults,
         };
         for fault in faults {
-            self.faults.add(BOT_WORDS, format!("{}: {}", fault.path, fault.fault));
+            self.faults
+                .add(BOT_WORDS, format!("{}: {}", fault.path, fault.fault));
         }
         None
     }
