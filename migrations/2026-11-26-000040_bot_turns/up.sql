@@ -16,6 +16,7 @@ CREATE TABLE bot_turns (
     to_jid text NOT NULL,
     user_jid text,
     zoom_message_id text,
+    reply_to text,
     callback_sealed bytea,
     callback_expires_at timestamptz,
     created_at timestamptz NOT NULL,
@@ -31,7 +32,8 @@ COMMENT ON COLUMN bot_turns.zoom_user_id IS 'Who said it; null where Zoom does n
 COMMENT ON COLUMN bot_turns.robot_jid IS 'The bot that it was said to.';
 COMMENT ON COLUMN bot_turns.to_jid IS 'The conversation in which an answer belongs, as Zoom named it.';
 COMMENT ON COLUMN bot_turns.user_jid IS 'The JID of who said it.';
-COMMENT ON COLUMN bot_turns.zoom_message_id IS 'The message that was acted on, or that an answer can be a reply to.';
+COMMENT ON COLUMN bot_turns.zoom_message_id IS 'The message that was acted on, or that it is.';
+COMMENT ON COLUMN bot_turns.reply_to IS 'The message at whose thread an answer belongs; null where it stands alone.';
 COMMENT ON COLUMN bot_turns.callback_sealed IS 'Zoom''s one-time URL and token for an answer, sealed under the account''s key.';
 COMMENT ON COLUMN bot_turns.callback_expires_at IS 'When these end.';
 COMMENT ON COLUMN bot_turns.created_at IS 'When it was told.';

@@ -1,6 +1,7 @@
 //! A conversation with the region's bot, from its installation to its end.
 
 mod answers;
+mod examples;
 
 use domicile_zoomsim::{Act, FileKind, FileSelection};
 use http::Method;
@@ -133,7 +134,7 @@ async fn a_conversation_from_installing_to_uninstalling() {
     chat.world
         .zoom
         .sim()
-        .uninstall(BOT_CLIENT_ID, &chat.admin.id)
+        .deauthorize(BOT_CLIENT_ID, &chat.admin.id)
         .await
         .unwrap();
     chat.told("bot.uninstalled").await;
@@ -248,8 +249,8 @@ async fn who_belongs_elsewhere_is_pointed_there_and_nothing_of_it_reaches_the_ap
     let directory = tempfile::NamedTempFile::new().unwrap();
     let regions = r#"
 regions:
-  - {id: eu, name: European Union, installUrl: "https://zoom.eu.example.com/install", zoomClusters: [eu]}
-  - {id: us, name: United States, installUrl: "https://zoom.us.example.com/install", zoomClusters: [us]}
+  - {id: eu, name: European Union, install_url: "https://zoom.eu.example.com/install", zoom_clusters: [eu]}
+  - {id: us, name: United States, install_url: "https://zoom.us.example.com/install", zoom_clusters: [us]}
 "#;
     std::fs::write(directory.path(), regions).unwrap();
     let chat = Chat::installed(&[
@@ -282,9 +283,9 @@ regions:
         .unwrap();
     assert_eq!(people.get::<_, i64>(0), 0, "nobody is remembered");
     // Admitted, the same account is served.
-    let admit = json!({ "zoom_account_id": chat.user.account_id });
-    let answer = chat.world.api(Method::POST, "/v1/admissions", Some(admit)).await;
-    assert!(answer.status.is_success(), "{}", answer.text());
+    let path = format!("/v1/admitted-accounts/{}", chat.user.account_id);
+    let answer = chat.world.api(Method::PUT, &path, None).await;
+    assert!(answer.status == 200 || answer.status == 201, "{}", answer.text());
     chat.command(alone.clone(), "status").await;
     assert!(all_text(&chat.card(&alone, 2).await).contains("is not linked"));
 }

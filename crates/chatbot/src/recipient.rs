@@ -154,7 +154,7 @@ impl Messages {
             recipient: Recipient {
                 to_jid: turn.to_jid,
                 user_jid: turn.user_jid,
-                reply_to,
+                reply_to: reply_to.or(turn.reply_to),
                 visible_to_user,
             },
             link: None,

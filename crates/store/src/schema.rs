@@ -127,8 +127,10 @@ diesel::table! {
         to_jid -> Text,
         /// The JID of who said it.
         user_jid -> Nullable<Text>,
-        /// The message that was acted on, or that an answer can be a reply to.
+        /// The message that was acted on, or that it is.
         zoom_message_id -> Nullable<Text>,
+        /// The message at whose thread an answer belongs; null where it stands alone.
+        reply_to -> Nullable<Text>,
         /// Zoom's one-time URL and token for an answer, sealed under the account's key.
         callback_sealed -> Nullable<Binary>,
         /// When these end.

@@ -13,7 +13,7 @@ async fn what_zoom_sends_again_is_not_answered_again() {
     chat.say(alone.clone(), "tasks").await;
     chat.card(&alone, 2).await;
     let sim = chat.world.zoom.sim();
-    let deliveries = sim.webhook_deliveries();
+    let deliveries = sim.webhook_log();
     for delivery in &deliveries {
         sim.redeliver(delivery.id).await.unwrap();
     }

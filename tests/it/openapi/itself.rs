@@ -69,12 +69,19 @@ fn the_documents_states_are_the_houses() {
         let description = schemas[name]["description"].as_str().unwrap();
         assert!(description.ends_with("Further values may come."), "{name}");
     }
-    let typed = ["RecordingEvent", "LinkEvent", "RefusalEvent", "BotMessageEvent"]
-        .into_iter()
-        .flat_map(|name| {
-            let types = &schemas[name]["allOf"][1]["properties"]["type"]["enum"];
-            types.as_array().unwrap().iter().map(|it| it.as_str().unwrap())
-        });
+    let typed = [
+        "RecordingEvent",
+        "LinkEvent",
+        "RefusalEvent",
+        "BotMessageEvent",
+        "BotSaidEvent",
+        "BotReplyRefusedEvent",
+    ]
+    .into_iter()
+    .flat_map(|name| {
+        let types = &schemas[name]["allOf"][1]["properties"]["type"]["enum"];
+        types.as_array().unwrap().iter().map(|it| it.as_str().unwrap())
+    });
     let webhooks = document.webhooks();
     let delivered: BTreeSet<_> = webhooks.iter().map(|it| it.place).collect();
     assert_eq!(delivered, typed.collect());

@@ -247,6 +247,7 @@ impl Hearing {
                 to_jid: answer.here.to_jid,
                 user_jid: answer.here.user_jid,
                 zoom_message_id: event.message_id.clone(),
+                reply_to: answer.here.reply_to,
                 callback: match callback {
                     Some(callback) => {
                         let end = said_at.checked_add_signed(CALLBACK_LIFE).unwrap_or(now);

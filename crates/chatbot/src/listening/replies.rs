@@ -191,7 +191,7 @@ impl Listening {
                 recipient: Recipient {
                     to_jid,
                     user_jid: turn.user_jid.clone(),
-                    reply_to: None,
+                    reply_to: turn.reply_to.clone().filter(|_| !private),
                     visible_to_user: None,
                 },
                 link,

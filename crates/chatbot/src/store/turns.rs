@@ -14,6 +14,8 @@ pub(crate) struct Turn {
     pub(crate) to_jid: String,
     pub(crate) user_jid: Option<String>,
     pub(crate) zoom_message_id: Option<String>,
+    /// The thread in which an answer belongs.
+    pub(crate) reply_to: Option<String>,
     /// Sealed, with its end.
     pub(crate) callback: Option<(Vec<u8>, Timestamp)>,
 }
@@ -35,6 +37,7 @@ pub(crate) async fn insert(
             t::to_jid.eq(&turn.to_jid),
             t::user_jid.eq(turn.user_jid.as_deref()),
             t::zoom_message_id.eq(turn.zoom_message_id.as_deref()),
+            t::reply_to.eq(turn.reply_to.as_deref()),
             t::callback_sealed.eq(callback.map(|(sealed, _)| sealed.as_slice())),
             t::callback_expires_at.eq(callback.map(|(_, end)| *end)),
             t::created_at.eq(now),
@@ -50,6 +53,7 @@ type Columns = (
     String,
     Option<String>,
     Option<String>,
+    Option<String>,
     Option<Vec<u8>>,
     Option<Timestamp>,
 );
@@ -63,6 +67,7 @@ pub(crate) async fn get(conn: &mut Conn, event: EventId) -> Result<Option<Turn>,
             t::to_jid,
             t::user_jid,
             t::zoom_message_id,
+            t::reply_to,
             t::callback_sealed,
             t::callback_expires_at,
         ))
@@ -71,13 +76,14 @@ pub(crate) async fn get(conn: &mut Conn, event: EventId) -> Result<Option<Turn>,
         .await
         .optional()?;
     Ok(row.map(
-        |(account, user, to_jid, user_jid, zoom_message_id, sealed, end)| Turn {
+        |(account, user, to_jid, user_jid, zoom_message_id, reply_to, sealed, end)| Turn {
             event_id: event,
             account: ZoomAccountId::new(account),
             user: user.map(ZoomUserId::new),
             to_jid,
             user_jid,
             zoom_message_id,
+            reply_to,
             callback: sealed.zip(end),
         },
     ))
