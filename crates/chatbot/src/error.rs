@@ -50,10 +50,9 @@ impl ChatbotError {
     pub fn fate(&self) -> Fate {
         match self {
             Self::MalformedKey | Self::Sealed(_) | Self::Content(_) | Self::Transition(_) => Fate::Final,
-            Self::Changed => Fate::RETRY,
             Self::Chat(error) => error.fate(),
             Self::Vault(error) => error.fate(),
-            Self::Lease(LeaseError::Lost) => Fate::RETRY,
+            Self::Changed | Self::Lease(LeaseError::Lost) => Fate::RETRY,
             Self::Lease(LeaseError::Store(error)) | Self::Store(error) => error.fate(),
         }
     }

@@ -217,13 +217,13 @@ impl Speaking {
         }
         match &outcome {
             Outcome::Failed(class) => {
-                warn!(bot.message.id = %id, error.type = class, "a message of the bot failed")
+                warn!(bot.message.id = %id, error.type = class, "a message of the bot failed");
             }
             Outcome::Unsure(class) => {
                 warn!(bot.message.id = %id, error.type = class, "nobody knows whether Zoom has a message of the bot; it is not sent again");
             }
             Outcome::Sent(..) | Outcome::Deleted => {
-                info!(bot.message.id = %id, "Zoom has what is wanted of a message")
+                info!(bot.message.id = %id, "Zoom has what is wanted of a message");
             }
         }
         Ok(finished)
@@ -283,9 +283,8 @@ impl Speaking {
     /// sent again.
     async fn send(&self, lease: &Lease, id: BotMessageId) -> Result<Finished, ChatbotError> {
         // Whatever has to be waited for is waited for before the send is said to have begun.
-        self.messages.inner.api.ready().await.map_err(|error| {
+        self.messages.inner.api.ready().await.inspect_err(|error| {
             METRICS.call("send", error.class());
-            error
         })?;
         let Some(row) = self.begin(lease, id).await? else {
             let now = self.now();

@@ -285,7 +285,9 @@ async fn unfurl(
     let answer = messages.inner.api.unfurl(&user, &body.trigger_id, &content).await;
     METRICS.call(
         "unfurl",
-        answer.as_ref().map_or_else(|error| error.class(), |()| DONE),
+        answer
+            .as_ref()
+            .map_or_else(domicile_zoom::chat::ChatError::class, |()| DONE),
     );
     answer.map_err(of_zoom)?;
     Ok(HttpResponse::NoContent().finish())

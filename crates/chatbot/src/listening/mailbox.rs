@@ -29,9 +29,6 @@ mod tests {
         assert_eq!(of("a", Some("b")), of("a", Some("b")));
         assert_ne!(of("a", Some("bc")), of("ab", Some("c")));
         assert_ne!(of("a", None), of("a", Some("b")));
-        assert_eq!(
-            Uuid::from(of("a", None).as_uuid().to_owned()).get_version_num(),
-            8
-        );
+        assert_eq!(of("a", None).as_uuid().get_version_num(), 8);
     }
 }

@@ -76,8 +76,8 @@ impl Card {
 
     /// The body of another card beside a coloured bar, such as `#0E72ED`, and what stands below it.
     #[must_use]
-    pub fn section(mut self, colour: &str, body: Card, footer: Option<&str>) -> Self {
-        let mut section = json!({"type": "section", "sidebar_color": colour, "sections": body.body});
+    pub fn section(mut self, colour: &str, body: &Card, footer: Option<&str>) -> Self {
+        let mut section = json!({"type": "section", "sidebar_color": colour, "sections": &body.body});
         if let (Value::Object(section), Some(footer)) = (&mut section, footer) {
             section.insert("footer".to_owned(), footer.into());
         }

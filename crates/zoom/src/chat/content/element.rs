@@ -180,8 +180,8 @@ pub(super) fn read(
             items: reader.items("items", limits::BUTTONS, button),
             rest: reader.rest(),
         })),
-        "select" => select(&mut reader),
-        "attachments" => attachments(&mut reader),
+        "select" => Some(select(&mut reader)),
+        "attachments" => Some(attachments(&mut reader)),
         "section" => section(&mut reader, depth),
         _ => {
             let mut rest = reader.rest();
@@ -225,7 +225,7 @@ fn button(reader: &mut Reader<'_>) -> Option<Button> {
     })
 }
 
-fn select(reader: &mut Reader<'_>) -> Option<Element> {
+fn select(reader: &mut Reader<'_>) -> Element {
     const CHOICES: &[&str] = &["select_items", "group_items", "static_source"];
     if !CHOICES.iter().any(|name| reader.has(name)) {
         reader.fault("", Fault::NoneOf(CHOICES));
@@ -247,7 +247,7 @@ fn select(reader: &mut Reader<'_>) -> Option<Element> {
     if let Some(source) = source {
         rest.insert("static_source".to_owned(), source.into());
     }
-    Some(Element::Select(Select { text, items, rest }))
+    Element::Select(Select { text, items, rest })
 }
 
 fn choice(reader: &mut Reader<'_>) -> Option<Choice> {
@@ -259,7 +259,7 @@ fn choice(reader: &mut Reader<'_>) -> Option<Choice> {
     })
 }
 
-fn attachments(reader: &mut Reader<'_>) -> Option<Element> {
+fn attachments(reader: &mut Reader<'_>) -> Element {
     const LINKS: &[&str] = &["resource_url", "img_url"];
     if !LINKS.iter().any(|name| reader.has(name)) {
         reader.fault("", Fault::NoneOf(LINKS));
@@ -274,7 +274,7 @@ fn attachments(reader: &mut Reader<'_>) -> Option<Element> {
         let _ = Reader::of(&path, &information, reader.faults());
         reader.put_back("information", information);
     }
-    Some(Element::Attachments(Attachments { rest: reader.rest() }))
+    Element::Attachments(Attachments { rest: reader.rest() })
 }
 
 fn section(reader: &mut Reader<'_>, depth: usize) -> Option<Element> {

@@ -237,7 +237,7 @@ fn a_card_is_put_together() {
         .button("No", "no", ButtonStyle::Default)
         .link("Open", "https://app.example.com/")
         .attachment("T", "D", "https://app.example.com/")
-        .section("#0E72ED", Card::default().message("Inner"), Some("Foot"))
+        .section("#0E72ED", &Card::default().message("Inner"), Some("Foot"))
         .build()
         .unwrap();
     let value = card.to_value();

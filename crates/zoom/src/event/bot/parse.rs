@@ -20,8 +20,8 @@ struct Body {
     payload: Value,
 }
 
-/// An object of Zoom's, read member by member: each family of events spells its members in its own way, camelCase or
-/// snake_case, and samples of one family mix both.
+/// An object of Zoom's, read member by member: each family of events spells its members in its own way, `camelCase` or
+/// `snake_case`, and samples of one family mix both.
 struct Members<'a>(Option<&'a Map<String, Value>>);
 
 impl<'a> Members<'a> {
