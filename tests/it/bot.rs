@@ -7,7 +7,7 @@ use domicile_zoomsim::{Act, FileKind, FileSelection};
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::chat::{BOT_CLIENT_ID, Chat, all_text};
+use crate::harness::chat::{BOT_CLIENT_ID, Chat, all_text, alone};
 use crate::harness::eventually;
 use crate::harness::world::ALICE;
 
@@ -16,7 +16,7 @@ const WORDS: &str = r#"{"product": "Minute Book", "status": {"head": "How things
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conversation_from_installing_to_uninstalling() {
     let chat = Chat::start(&[("DOMICILE_BOT_WORDS", WORDS)]).await;
-    let alone = chat.alone();
+    let alone = alone();
 
     // Installed: the bot greets who installed it, and the app is told.
     chat.install().await;
@@ -153,7 +153,7 @@ async fn a_conversation_from_installing_to_uninstalling() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_said_in_a_channel_is_answered_there_and_what_is_private_is_not() {
     let chat = Chat::installed(&[]).await;
-    let (channel, alone) = (chat.in_channel(), chat.alone());
+    let (channel, alone) = (chat.in_channel(), alone());
     chat.world.link(ALICE, &chat.user).await;
     chat.command(channel.clone(), "region").await;
     let region = all_text(&chat.card(&channel, 1).await);
@@ -182,7 +182,7 @@ async fn what_is_said_in_a_channel_is_answered_there_and_what_is_private_is_not(
 #[tokio::test(flavor = "multi_thread")]
 async fn selections_and_edits_reach_the_app_which_answers_them() {
     let chat = Chat::installed(&[]).await;
-    let alone = chat.alone();
+    let alone = alone();
     chat.say(alone.clone(), "tasks").await;
     let tasks = chat.card(&alone, 1).await;
     chat.act(
@@ -210,7 +210,7 @@ async fn selections_and_edits_reach_the_app_which_answers_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_recordings_are_shown_and_their_fetching_is_one_message_that_is_edited() {
     let chat = Chat::installed(&[]).await;
-    let alone = chat.alone();
+    let alone = alone();
     chat.world.link(ALICE, &chat.user).await;
     // Nobody who has never spoken to the bot is spoken to, so she says something first.
     chat.command(alone.clone(), "help").await;
@@ -261,7 +261,7 @@ regions:
         ),
     ])
     .await;
-    let alone = chat.alone();
+    let alone = alone();
     chat.command(alone.clone(), "orders of my bank").await;
     let pointer = all_text(&chat.card(&alone, 1).await);
     assert!(

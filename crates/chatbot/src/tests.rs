@@ -122,7 +122,7 @@ impl Room {
             .into_iter()
             .fold(
                 Workers::builder(self.db.db(), self.ids.clone()),
-                |builder, handler| builder.handler(handler),
+                domicile_leases::WorkersBuilder::handler,
             )
             .build()
     }

@@ -83,7 +83,7 @@ pub(crate) fn listening(
     settings: &Settings,
     bot: &BotSettings,
     messages: &Messages,
-    rooms: Rooms<'_>,
+    rooms: &Rooms<'_>,
 ) -> Listening {
     Listening::new(ListeningParts {
         db: rooms.db.clone(),

@@ -193,7 +193,7 @@ impl Region {
                     &settings,
                     bot_settings,
                     messages,
-                    bot::Rooms {
+                    &bot::Rooms {
                         db: &db,
                         ids: &ids,
                         vault: &vault,

@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use crate::harness::chat::{Chat, all_text};
+use crate::harness::chat::{Chat, all_text, alone};
 use crate::harness::eventually;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_zoom_sends_again_is_not_answered_again() {
     let chat = Chat::installed(&[]).await;
-    let alone = chat.alone();
+    let alone = alone();
     chat.command(alone.clone(), "help").await;
     chat.say(alone.clone(), "tasks").await;
     chat.card(&alone, 2).await;
@@ -38,7 +38,7 @@ async fn what_zoom_sends_again_is_not_answered_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_that_is_tried_again_is_answered_once() {
     let chat = Chat::installed(&[]).await;
-    let alone = chat.alone();
+    let alone = alone();
     chat.told("bot.installed").await;
     chat.world.app.fail_next(1);
     chat.say(alone.clone(), "tasks").await;
@@ -58,7 +58,7 @@ async fn a_delivery_that_is_tried_again_is_answered_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stalled_app_delays_neither_zoom_nor_what_the_region_answers_itself() {
     let chat = Chat::installed(&[]).await;
-    let alone = chat.alone();
+    let alone = alone();
     chat.told("bot.installed").await;
     chat.world.app.stall(true);
     for number in 0..5 {
@@ -74,7 +74,7 @@ async fn a_stalled_app_delays_neither_zoom_nor_what_the_region_answers_itself() 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_cannot_be_said_is_told_to_the_app_with_its_faults() {
     let chat = Chat::installed(&[]).await;
-    let alone = chat.alone();
+    let alone = alone();
     let refused = |count: usize| {
         let chat = &chat;
         async move {

@@ -1,5 +1,6 @@
 //! A bot in a region, and what people do with it.
 
+use domicile_testkit::app::ReceivedEvent;
 use domicile_zoomsim::{
     Act, Author, ChatMessage, NewApp, NewBot, NewChannel, NewUser, Place, Role, Say, Usage, User,
 };
@@ -86,10 +87,6 @@ impl Chat {
             .unwrap();
     }
 
-    pub fn alone(&self) -> Place {
-        Place::Bot(BOT_CLIENT_ID.to_owned())
-    }
-
     pub fn in_channel(&self) -> Place {
         Place::Channel(self.channel.clone())
     }
@@ -152,8 +149,13 @@ impl Chat {
     pub async fn told(&self, event_type: &str) -> Value {
         let events = self.world.told(event_type).await;
         let of_type = events.iter().rev().find(|event| event.event_type() == event_type);
-        of_type.map(|event| event.event()).unwrap_or_default()
+        of_type.map(ReceivedEvent::event).unwrap_or_default()
     }
+}
+
+/// The user's own conversation with the bot.
+pub fn alone() -> Place {
+    Place::Bot(BOT_CLIENT_ID.to_owned())
 }
 
 /// The whole card as text.

@@ -128,7 +128,7 @@ async fn the_app_speaks_to_a_subject_a_user_and_a_channel() {
         robot_jid: ROBOT,
     };
     remember(
-        &mut *room.db.db().conn().await.unwrap(),
+        &mut room.db.db().conn().await.unwrap(),
         person,
         room.messages.now(),
     )

@@ -10,7 +10,7 @@ async fn remembered(room: &Room, user: &str, jid: &str) {
         robot_jid: ROBOT,
     };
     let seen = room.messages.now();
-    remember(&mut *room.db.db().conn().await.unwrap(), person, seen)
+    remember(&mut room.db.db().conn().await.unwrap(), person, seen)
         .await
         .unwrap();
 }

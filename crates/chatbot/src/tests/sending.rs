@@ -56,7 +56,7 @@ async fn nothing_that_is_said_lies_in_the_table_in_clear() {
     let sql = "SELECT bot_messages::text FROM bot_messages";
     let row: String = room.db.client().await.query_one(sql, &[]).await.unwrap().get(0);
     // Binary columns are shown in hexadecimal digits.
-    let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |text: &str| hex::encode(text);
     for planted in [
         "PLANTED-TEXT",
         "PLANTED-CALLBACK-TOKEN",

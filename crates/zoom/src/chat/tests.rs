@@ -326,7 +326,7 @@ async fn an_error_says_whether_it_may_have_taken_effect() {
     let fake = Fake::start(vec![says(200, TOKEN)]).await;
     let api = api(&fake.url);
     api.ready().await.unwrap();
-    while fake.requests().len() < 1 {
+    while fake.requests().is_empty() {
         tokio::task::yield_now().await;
     }
     let gone = api
@@ -387,7 +387,7 @@ async fn many_callers_fetch_one_token() {
 
 #[tokio::test]
 async fn a_token_goes_only_to_an_allowed_host() {
-    let elsewhere = TOKEN.replace("}", r#","api_url":"https://evil.example"}"#);
+    let elsewhere = TOKEN.replace('}', r#","api_url":"https://evil.example"}"#);
     let fake = Fake::start(vec![says(200, &elsewhere), says(200, "{}")]).await;
     let api = api(&fake.url);
     // An API host that is not allowed is as good as none: the region's own is called.
