@@ -4,6 +4,7 @@
 //! [`check`](crate::check).
 
 mod app;
+pub mod chart;
 mod resources;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use app::{App, Identity, IdentityMode, SessionJwt};
+pub use chart::Chart;
 pub use resources::{
     AccessKey, Credentials, Database, Egress, Encryption, Objects, SecretRef, Telemetry, Vault, VaultKey,
     WebIdentity,
@@ -51,6 +53,9 @@ pub struct RegionFile {
     pub intake: Intake,
     /// Where and in which order the region is deployed.
     pub deployment: Deployment,
+    /// How the Helm chart runs the region in its cluster.
+    #[serde(default)]
+    pub chart: Chart,
     /// Rules that this region breaks on purpose. Only rules of sameness and of jurisdiction may be excepted, never those of
     /// separation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -92,6 +97,7 @@ impl RegionFile {
         }
         secrets.push(("vault.keysSecret".to_owned(), self.vault.keys_secret.as_ref()));
         secrets.push(("vault.evidenceKey".to_owned(), self.vault.evidence_key.as_ref()));
+        secrets.push(("chart.databaseCa".to_owned(), self.chart.database_ca.as_ref()));
         secrets
             .into_iter()
             .filter_map(|(path, secret)| secret.map(|secret| (path, secret)))

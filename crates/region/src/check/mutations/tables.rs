@@ -202,6 +202,143 @@ pub(super) const FORM: &[Mutation] = &[
     ),
 ];
 
+/// The same of what the Helm chart reads.
+pub(super) const CHART: &[Mutation] = &[
+    breaks(
+        UK,
+        "deployment:\n",
+        "chart: {serve: {replicas: 0}}\ndeployment:\n",
+        Rule::Value,
+        "chart.serve.replicas",
+    ),
+    breaks(
+        UK,
+        "deployment:\n",
+        "chart: {serve: {replica: 3}}\ndeployment:\n",
+        Rule::UnknownField,
+        "chart.serve.replica",
+    ),
+    breaks(
+        UK,
+        "deployment:\n",
+        "chart: {mode: both}\ndeployment:\n",
+        Rule::Unreadable,
+        "chart.mode",
+    ),
+    breaks(
+        UK,
+        "deployment:\n",
+        "chart: {work: {resources: {memoryLimit: much}}}\ndeployment:\n",
+        Rule::Value,
+        "chart.work.resources.memoryLimit",
+    ),
+    breaks(
+        UK,
+        "deployment:\n",
+        "chart: {work: {autoscaling: {minReplicas: 11}}}\ndeployment:\n",
+        Rule::Contradiction,
+        "chart.work.autoscaling.minReplicas",
+    ),
+    breaks(
+        UK,
+        "deployment:\n",
+        "chart: {priorityClass: High}\ndeployment:\n",
+        Rule::Value,
+        "chart.priorityClass",
+    ),
+    breaks(
+        UK,
+        "deployment:\n",
+        "chart: {gateway: {enabled: true}}\ndeployment:\n",
+        Rule::Contradiction,
+        "chart.gateway.parents",
+    ),
+    breaks(
+        UK,
+        "deployment:\n",
+        "chart: {externalSecrets: {enabled: true}}\ndeployment:\n",
+        Rule::Contradiction,
+        "chart.externalSecrets.store",
+    ),
+    breaks(
+        UK,
+        "deployment:\n",
+        "chart: {networkPolicy: {privateCidrs: [0.0.0.0/0]}}\ndeployment:\n",
+        Rule::Value,
+        "chart.networkPolicy.privateCidrs[0]",
+    ),
+    breaks(
+        UK,
+        "deployment:\n",
+        "chart: {networkPolicy: {opsFrom: [a.b]}}\ndeployment:\n",
+        Rule::Value,
+        "chart.networkPolicy.opsFrom[0]",
+    ),
+    breaks(
+        UK,
+        "deployment:\n",
+        "chart: {ingress: {app: {host: zoom.uk.example.com, className: inner, tlsSecret: a}}}\ndeployment:\n",
+        Rule::Value,
+        "chart.ingress.app.host",
+    ),
+    breaks(
+        UK,
+        "deployment:\n",
+        "chart: {ingress: {className: a, app: {host: in.uk.example.com, className: a, tlsSecret: a}}}\ndeployment:\n",
+        Rule::Contradiction,
+        "chart.ingress.app.className",
+    ),
+    breaks(
+        UK,
+        "deployment:\n",
+        "chart: {databaseCa: {name: A_b, key: ca.crt}}\ndeployment:\n",
+        Rule::Value,
+        "chart.databaseCa.name",
+    ),
+    breaks(
+        UK,
+        "deployment:\n",
+        "chart: {databaseCa: {name: a, key: ca.crt}, postgres: {enabled: true}}\ndeployment:\n",
+        Rule::Contradiction,
+        "chart.databaseCa",
+    ),
+    breaks(
+        UK,
+        "deployment:\n",
+        "chart: {postgres: {enabled: true, image: registry.uk.example.com/postgres}}\ndeployment:\n",
+        Rule::Value,
+        "chart.postgres.image",
+    ),
+    breaks(
+        UK,
+        "deployment:\n",
+        "chart: {postgres: {enabled: true, backup: {enabled: true, prefix: recordings/db}}}\ndeployment:\n",
+        Rule::Contradiction,
+        "chart.postgres.backup.prefix",
+    ),
+    breaks(
+        UK,
+        "deployment:\n",
+        "chart: {postgres: {enabled: true, backup: {enabled: true, schedule: 30 2 * * *}}}\ndeployment:\n",
+        Rule::Value,
+        "chart.postgres.backup.schedule",
+    ),
+    breaks(
+        UK,
+        "deployment:\n",
+        "chart: {postgres: {enabled: true, backup: {enabled: true, retention: long}}}\ndeployment:\n",
+        Rule::Value,
+        "chart.postgres.backup.retention",
+    ),
+    breaks(
+        UK,
+        "deployment:\n  namespace: domicile-uk\n",
+        "chart: {postgres: {enabled: true}}\ndeployment:\n  namespace: domicile-gb\n",
+        Rule::Contradiction,
+        "chart.postgres.enabled",
+    ),
+];
+
 pub(super) const AGREEMENT: &[Mutation] = &[
     breaks(
         UK,
