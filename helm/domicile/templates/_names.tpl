@@ -4,7 +4,7 @@
 {{- if not (contains "domicile" $name) -}}
 {{- $name = printf "%s-domicile" $name -}}
 {{- end -}}
-{{- $name | trunc 40 | trimSuffix "-" -}}
+{{- $name | trunc 38 | trimSuffix "-" -}}
 {{- end -}}
 
 {{/* What selects pods; it never changes. Takes a dict of root, component and, where it is not the service itself, name. */}}

@@ -39,7 +39,10 @@ pub(super) struct Case {
 
 impl Case {
     /// The objects of these kinds.
-    pub(super) fn of<'a>(&'a self, kinds: &'a [&str]) -> impl Iterator<Item = &'a Value> {
+    pub(super) fn of<'a, 'k>(
+        &'a self,
+        kinds: &'k [&'k str],
+    ) -> impl Iterator<Item = &'a Value> + use<'a, 'k> {
         self.objects.iter().filter(move |it| kinds.contains(&kind(it)))
     }
 

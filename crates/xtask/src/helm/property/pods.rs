@@ -16,7 +16,7 @@ fn containers(case: &Case) -> impl Iterator<Item = (String, &Value, &Value)> {
         .flat_map(|(object, pod)| {
             ["/containers", "/initContainers", "/ephemeralContainers"]
                 .into_iter()
-                .flat_map(|place| list(pod, place))
+                .flat_map(move |place| list(pod, place))
                 .map(move |container| {
                     (
                         format!("{}: {}", title(object), text(container, "/name")),
@@ -230,8 +230,8 @@ pub(super) fn probes(case: &Case) -> Vec<String> {
                 &title,
                 container,
                 &[
-                    (&format!("/{probe}Probe/httpGet/path"), json!(path)),
-                    (&format!("/{probe}Probe/httpGet/port"), json!("ops")),
+                    (format!("/{probe}Probe/httpGet/path").as_str(), json!(path)),
+                    (format!("/{probe}Probe/httpGet/port").as_str(), json!("ops")),
                 ],
             ));
         }

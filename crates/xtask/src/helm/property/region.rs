@@ -244,11 +244,9 @@ pub(super) fn secrets(case: &Case) -> Vec<String> {
             let is_secret = ["-----BEGIN", "whsec_", "AKIA", "ASIA", "eyJ"]
                 .iter()
                 .any(|it| text.contains(it));
-            let is_login = text.split_once("://").is_some_and(|(_, rest)| {
-                rest.split(['/', '?', '\n', ' '])
-                    .next()
-                    .unwrap_or_default()
-                    .contains('@')
+            let is_login = text.split("://").skip(1).any(|rest| {
+                let ends = ['/', '?', '#', '\n', ' ', '"', '\'', ',', ')', '`'];
+                rest.split(ends).next().unwrap_or_default().contains('@')
             });
             if is_secret || is_login {
                 faults.push(format!("{}: it holds a secret", title(object)));
