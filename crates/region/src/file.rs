@@ -230,6 +230,14 @@ pub struct Deployment {
     /// The region's place in the order in which a release reaches the regions, from 1.
     #[schemars(range(min = 1))]
     pub release_order: u32,
+    /// How long a release runs here before it reaches the next region, in minutes.
+    #[serde(default = "soak_minutes")]
+    #[schemars(range(max = 20_160))]
+    pub soak_minutes: u32,
+}
+
+fn soak_minutes() -> u32 {
+    60
 }
 
 /// A rule that a file breaks on purpose. One that excepts nothing is itself a finding.

@@ -8,6 +8,7 @@ pub mod egress;
 pub mod environment;
 pub mod file;
 mod finding;
+pub mod order;
 mod places;
 pub mod report;
 mod rule;

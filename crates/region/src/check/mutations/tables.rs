@@ -207,6 +207,13 @@ pub(super) const CHART: &[Mutation] = &[
     breaks(
         UK,
         "deployment:\n",
+        "deployment:\n  soakMinutes: 20161\n",
+        Rule::Value,
+        "deployment.soakMinutes",
+    ),
+    breaks(
+        UK,
+        "deployment:\n",
         "chart: {serve: {replicas: 0}}\ndeployment:\n",
         Rule::Value,
         "chart.serve.replicas",
