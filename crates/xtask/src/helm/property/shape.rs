@@ -37,7 +37,7 @@ pub(super) fn labels(case: &Case) -> Vec<String> {
             }
             let ours = labels.get("app.kubernetes.io/instance").and_then(Value::as_str);
             let version = labels.get("app.kubernetes.io/version").and_then(Value::as_str);
-            if ours != Some(&case.release) || version != Some(env!("CARGO_PKG_VERSION")) {
+            if ours != Some(case.release.as_str()) || version != Some(env!("CARGO_PKG_VERSION")) {
                 faults.push(format!(
                     "{}: its labels are of another release or version",
                     title(object)
