@@ -171,6 +171,43 @@ mod tests {
         assert_eq!(defaults["http"]["publicListen"], json!("0.0.0.0:8080"));
     }
 
+    /// helm merges a file over the chart's own values member by member, and serde fills in what a section leaves out: both must
+    /// come to the same, whatever is left out.
+    #[test]
+    fn each_section_that_is_there_in_part_has_the_same_defaults_by_helm_and_by_the_types() {
+        let defaults: Value = serde_saphyr::from_str(&values()).unwrap();
+        let sample: Value = serde_saphyr::from_str(include_str!("../../../regions/eu.yaml")).unwrap();
+        let mut sections = Vec::new();
+        collect(&defaults, String::new(), &mut sections);
+        assert!(sections.len() > 15, "{sections:?}");
+        for section in sections {
+            let mut partial = sample.clone();
+            let mut place = &mut partial;
+            for part in section.split('/').skip(1) {
+                place = place
+                    .as_object_mut()
+                    .unwrap()
+                    .entry(part.to_owned())
+                    .or_insert_with(|| json!({}));
+            }
+            let mut merged = defaults.clone();
+            merge(&mut merged, &partial);
+            let by_types: RegionFile = serde_json::from_value(partial).unwrap();
+            let by_helm: RegionFile = serde_json::from_value(merged).unwrap();
+            assert_eq!(by_types, by_helm, "{section}");
+        }
+    }
+
+    fn collect(value: &Value, path: String, sections: &mut Vec<String>) {
+        for (name, member) in value.as_object().unwrap() {
+            let path = format!("{path}/{name}");
+            if member.as_object().is_some_and(|members| !members.is_empty()) && !path.contains("Labels") {
+                collect(member, path.clone(), sections);
+                sections.push(path);
+            }
+        }
+    }
+
     fn merge(into: &mut Value, from: &Value) {
         match (into, from) {
             (Value::Object(into), Value::Object(from)) => {

@@ -13,10 +13,12 @@ pub use objects::{
     AppIngress, Backup, ExternalSecrets, Gateway, GatewayParent, Ingress, Migration, Monitoring,
     NetworkPolicy, Postgres,
 };
-pub use pods::{Autoscaling, Quantities, Resources, Role, Spread, Toleration};
+pub use pods::{
+    Autoscaling, DatabaseQuantities, DatabaseResources, Quantities, Resources, Role, Spread, Toleration,
+};
 
 /// How the region runs in its cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Chart {
     /// Whether answering and background work are processes of their own (split), or each process does both (single).
@@ -24,8 +26,6 @@ pub struct Chart {
     /// The processes that answer Zoom, browsers and the app; in the mode single those that do everything.
     pub serve: Role,
     /// The processes that do the background work; unused in the mode single.
-    #[schemars(default = "work")]
-    #[serde(default = "work")]
     pub work: Role,
     /// How strictly the pods are spread over zones and nodes.
     pub spread: Spread,
@@ -60,42 +60,12 @@ pub struct Chart {
     pub postgres: Postgres,
 }
 
-impl Default for Chart {
-    fn default() -> Self {
-        Self {
-            mode: Mode::Split,
-            serve: Role::default(),
-            work: work(),
-            spread: Spread::default(),
-            node_selector: BTreeMap::new(),
-            tolerations: Vec::new(),
-            priority_class: None,
-            image_pull_secrets: Vec::new(),
-            pod_annotations: BTreeMap::new(),
-            database_ca: None,
-            migration: Migration::default(),
-            ingress: Ingress::default(),
-            gateway: Gateway::default(),
-            network_policy: NetworkPolicy::default(),
-            monitoring: Monitoring::default(),
-            external_secrets: ExternalSecrets::default(),
-            postgres: Postgres::default(),
-        }
-    }
-}
-
-fn work() -> Role {
-    Role {
-        replicas: 2,
-        ..Role::default()
-    }
-}
-
 /// Which processes there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// `serve` and `work`.
+    #[default]
     Split,
     /// `run`.
     Single,

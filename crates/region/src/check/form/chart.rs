@@ -7,7 +7,7 @@ use url::Url;
 use super::Finder;
 use super::values::{is_host, is_label, is_plain, is_secret_name};
 use crate::file::RegionFile;
-use crate::file::chart::{Autoscaling, Chart, Postgres, Resources};
+use crate::file::chart::{Autoscaling, Chart, DatabaseResources, Postgres, Resources};
 use crate::rule::Rule;
 
 pub(super) fn check(finder: &mut Finder<'_>, file: &RegionFile) {
@@ -16,7 +16,9 @@ pub(super) fn check(finder: &mut Finder<'_>, file: &RegionFile) {
         if role.replicas == 0 {
             finder.value(format!("{path}.replicas"), "it is 0", "write at least 1");
         }
-        resources(finder, &format!("{path}.resources"), &role.resources);
+        let Resources { requests, memory_limit } = &role.resources;
+        let texts = [requests.cpu.as_str(), &requests.memory, memory_limit];
+        quantities(finder, &format!("{path}.resources"), texts);
         autoscaling(finder, &format!("{path}.autoscaling"), &role.autoscaling);
     }
     names(finder, chart);
@@ -35,11 +37,11 @@ pub(super) fn check(finder: &mut Finder<'_>, file: &RegionFile) {
     }
 }
 
-fn resources(finder: &mut Finder<'_>, path: &str, resources: &Resources) {
+fn quantities(finder: &mut Finder<'_>, path: &str, [cpu, memory, limit]: [&str; 3]) {
     for (field, text) in [
-        ("requests.cpu", &resources.requests.cpu),
-        ("requests.memory", &resources.requests.memory),
-        ("memoryLimit", &resources.memory_limit),
+        ("requests.cpu", cpu),
+        ("requests.memory", memory),
+        ("memoryLimit", limit),
     ] {
         if !is_quantity(text) {
             finder.value(
@@ -226,7 +228,9 @@ fn postgres(finder: &mut Finder<'_>, file: &RegionFile, postgres: &Postgres) {
             "write such as 50Gi",
         );
     }
-    resources(finder, "chart.postgres.resources", &postgres.resources);
+    let DatabaseResources { requests, memory_limit } = &postgres.resources;
+    let texts = [requests.cpu.as_str(), &requests.memory, memory_limit];
+    quantities(finder, "chart.postgres.resources", texts);
     if postgres
         .image
         .as_ref()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Quantities, Resources};
+use super::DatabaseResources;
 
 /// The job that brings the database to the release's schema, before anything of the release changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -195,7 +195,7 @@ pub struct Postgres {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<String>,
     /// What each server asks of its node, and what it may use at most.
-    pub resources: Resources,
+    pub resources: DatabaseResources,
     /// Backups in the region's bucket.
     pub backup: Backup,
 }
@@ -208,13 +208,7 @@ impl Default for Postgres {
             image: None,
             storage_size: "50Gi".to_owned(),
             storage_class: None,
-            resources: Resources {
-                requests: Quantities {
-                    cpu: "1".to_owned(),
-                    memory: "2Gi".to_owned(),
-                },
-                memory_limit: "2Gi".to_owned(),
-            },
+            resources: DatabaseResources::default(),
             backup: Backup::default(),
         }
     }

@@ -65,6 +65,45 @@ impl Default for Quantities {
     }
 }
 
+/// What a database server asks of its node, and what it may use at most. A part that is left out has the database's default,
+/// which is another than that of a process: so these are types of their own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct DatabaseResources {
+    /// What is set aside for it.
+    pub requests: DatabaseQuantities,
+    /// The most memory that it may use.
+    pub memory_limit: String,
+}
+
+impl Default for DatabaseResources {
+    fn default() -> Self {
+        Self {
+            requests: DatabaseQuantities::default(),
+            memory_limit: "2Gi".to_owned(),
+        }
+    }
+}
+
+/// Quantities of a database server as Kubernetes writes them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct DatabaseQuantities {
+    /// Processor time, such as 1.
+    pub cpu: String,
+    /// Memory, such as 2Gi.
+    pub memory: String,
+}
+
+impl Default for DatabaseQuantities {
+    fn default() -> Self {
+        Self {
+            cpu: "1".to_owned(),
+            memory: "2Gi".to_owned(),
+        }
+    }
+}
+
 /// A `HorizontalPodAutoscaler`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
