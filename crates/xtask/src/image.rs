@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// Only the root file system, for a builder of images that takes it from there
     #[arg(long)]
     root_only: bool,
+    /// Take this program instead of building it; it must need no library
+    #[arg(long)]
+    program: Option<PathBuf>,
     /// The name and tag of the image
     #[arg(long, default_value = concat!("domicile:", env!("CARGO_PKG_VERSION")))]
     tag: String,
@@ -40,7 +43,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Outcome {
     let out = tree::root().join(&args.out);
     let epoch = git(&["log", "-1", "--format=%ct"]).unwrap_or_else(|| "0".to_owned());
-    let program = build(&epoch)?;
+    let program = match &args.program {
+        Some(program) => program.clone(),
+        None => build(&epoch)?,
+    };
     let rootfs = out.join("rootfs");
     furnish(&rootfs, &program)?;
     println!("{:>9} KiB  the program", kib(&program)?);

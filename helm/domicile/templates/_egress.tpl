@@ -42,7 +42,10 @@
 {{- $database := printf "%s:%d" (lower $v.database.host) (int64 $v.database.port | default 5432) -}}
 {{- $_ := set $found $database (dict "host" (lower $v.database.host) "port" (int64 $v.database.port | default 5432) "below" false) -}}
 {{- range $v.zoom.hosts -}}{{- $_ := set $found (printf "%s:443" .) (dict "host" . "port" 443 "below" true) -}}{{- end -}}
-{{- values $found | toJson -}}
+{{- /* `values` has no order, `range` has that of the keys. */ -}}
+{{- $sorted := list -}}
+{{- range $_, $destination := $found -}}{{- $sorted = append $sorted $destination -}}{{- end -}}
+{{- $sorted | toJson -}}
 {{- end -}}
 
 {{/* The namespace of a Service of this cluster, such as db.domicile-eu.svc; empty for every other host. */}}
