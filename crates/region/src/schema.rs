@@ -178,7 +178,7 @@ mod tests {
         let defaults: Value = serde_saphyr::from_str(&values()).unwrap();
         let sample: Value = serde_saphyr::from_str(include_str!("../../../regions/eu.yaml")).unwrap();
         let mut sections = Vec::new();
-        collect(&defaults, String::new(), &mut sections);
+        collect(&defaults, "", &mut sections);
         assert!(sections.len() > 15, "{sections:?}");
         for section in sections {
             let mut partial = sample.clone();
@@ -198,11 +198,11 @@ mod tests {
         }
     }
 
-    fn collect(value: &Value, path: String, sections: &mut Vec<String>) {
+    fn collect(value: &Value, path: &str, sections: &mut Vec<String>) {
         for (name, member) in value.as_object().unwrap() {
             let path = format!("{path}/{name}");
             if member.as_object().is_some_and(|members| !members.is_empty()) && !path.contains("Labels") {
-                collect(member, path.clone(), sections);
+                collect(member, &path, sections);
                 sections.push(path);
             }
         }

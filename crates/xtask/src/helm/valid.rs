@@ -63,7 +63,7 @@ fn toothless(
     for (kind, object) in &broken {
         match schemas.get(kind) {
             Some(schema) if schema.is_valid(object) => {
-                faults.push(format!("the schema of {kind} takes anything"))
+                faults.push(format!("the schema of {kind} takes anything"));
             }
             Some(_) => {}
             None => builtin.push(json!([kind, object])),

@@ -1,4 +1,4 @@
-//! The program's list of parts (SBOM) as CycloneDX 1.6, from what cargo resolves: every crate that is linked or generates
+//! The program's list of parts (SBOM) as `CycloneDX` 1.6, from what cargo resolves: every crate that is linked or generates
 //! code, with its version, licence, origin and the checksum of `Cargo.lock`.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -16,7 +16,10 @@ pub(super) fn check(finder: &mut Finder<'_>, file: &RegionFile) {
         if role.replicas == 0 {
             finder.value(format!("{path}.replicas"), "it is 0", "write at least 1");
         }
-        let Resources { requests, memory_limit } = &role.resources;
+        let Resources {
+            requests,
+            memory_limit,
+        } = &role.resources;
         let texts = [requests.cpu.as_str(), &requests.memory, memory_limit];
         quantities(finder, &format!("{path}.resources"), texts);
         autoscaling(finder, &format!("{path}.autoscaling"), &role.autoscaling);
@@ -228,7 +231,10 @@ fn postgres(finder: &mut Finder<'_>, file: &RegionFile, postgres: &Postgres) {
             "write such as 50Gi",
         );
     }
-    let DatabaseResources { requests, memory_limit } = &postgres.resources;
+    let DatabaseResources {
+        requests,
+        memory_limit,
+    } = &postgres.resources;
     let texts = [requests.cpu.as_str(), &requests.memory, memory_limit];
     quantities(finder, "chart.postgres.resources", texts);
     if postgres

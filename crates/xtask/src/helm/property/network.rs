@@ -478,6 +478,7 @@ fn host_of(case: &Case) -> Option<&str> {
     case.file.base_url().strip_prefix("https://")
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is written where it is called")]
 fn set(case: &mut Case, wanted: &str, place: &str, to: Value) -> bool {
     case.change(|object| {
         kind(object) == wanted

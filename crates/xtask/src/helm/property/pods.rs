@@ -37,6 +37,7 @@ fn wanted(title: &str, value: &Value, places: &[(&str, Value)]) -> Vec<String> {
 }
 
 /// Breaks the first pod's specification, if the place is there.
+#[expect(clippy::needless_pass_by_value, reason = "it is written where it is called")]
 fn pod(case: &mut Case, place: &str, to: Value) -> bool {
     case.change(|object| {
         pods_mut(object)
@@ -49,6 +50,7 @@ fn pod(case: &mut Case, place: &str, to: Value) -> bool {
 }
 
 /// Breaks the first Deployment at this place.
+#[expect(clippy::needless_pass_by_value, reason = "it is written where it is called")]
 fn deployment(case: &mut Case, place: &str, to: Value) -> bool {
     case.change(|object| {
         kind(object) == "Deployment"

@@ -85,7 +85,7 @@ pub(super) const ENVIRONMENT: &[fn(&mut Case) -> bool] = &[
     |case| variable(case, |list| drop(list.pop())),
     |case| {
         variable(case, |list| {
-            list.push(json!({"name": "DOMICILE_EXTRA", "value": "1"}))
+            list.push(json!({"name": "DOMICILE_EXTRA", "value": "1"}));
         })
     },
     |case| variable(case, |list| list[0]["value"] = json!("xx")),
@@ -259,12 +259,12 @@ pub(super) fn secrets(case: &Case) -> Vec<String> {
 pub(super) const SECRETS: &[fn(&mut Case) -> bool] = &[
     |case| {
         variable(case, |list| {
-            list.push(json!({"name": "DOMICILE_DATABASE_URL", "value": "x"}))
+            list.push(json!({"name": "DOMICILE_DATABASE_URL", "value": "x"}));
         })
     },
     |case| {
         variable(case, |list| {
-            list.push(json!({"name": "X", "value": "postgres://a:b@host/name"}))
+            list.push(json!({"name": "X", "value": "postgres://a:b@host/name"}));
         })
     },
     |case| {

@@ -60,6 +60,7 @@ pub(super) const LABELS: &[fn(&mut Case) -> bool] = &[
     |case| set(case, "/spec/template/metadata/labels", json!({"app": "domicile"})),
 ];
 
+#[expect(clippy::needless_pass_by_value, reason = "it is written where it is called")]
 fn set(case: &mut Case, place: &str, to: Value) -> bool {
     case.change(|object| {
         object.pointer_mut(place).is_some_and(|it| {
@@ -199,14 +200,14 @@ pub(super) const NAMESPACED: &[fn(&mut Case) -> bool] = &[
 fn wanted(case: &Case) -> BTreeMap<&'static str, usize> {
     let chart = &case.file.chart;
     let split = chart.mode == domicile_region::file::chart::Mode::Split;
-    let roles: Vec<_> = if split {
+    let processes: Vec<_> = if split {
         vec![&chart.serve, &chart.work]
     } else {
         vec![&chart.serve]
     };
-    let first = !case.upgrade && (chart.postgres.enabled || chart.external_secrets.enabled);
+    let within = !case.upgrade && (chart.postgres.enabled || chart.external_secrets.enabled);
     let count = usize::from;
-    let several = roles.iter().filter(|role| {
+    let kept = processes.iter().filter(|role| {
         let scaling = &role.autoscaling;
         (if scaling.enabled {
             scaling.min_replicas
@@ -233,15 +234,15 @@ fn wanted(case: &Case) -> BTreeMap<&'static str, usize> {
     let policy = &chart.network_policy;
     let backup = chart.postgres.enabled && chart.postgres.backup.enabled;
     BTreeMap::from([
-        ("Deployment", roles.len()),
+        ("Deployment", processes.len()),
         (
             "HorizontalPodAutoscaler",
-            roles.iter().filter(|role| role.autoscaling.enabled).count(),
+            processes.iter().filter(|role| role.autoscaling.enabled).count(),
         ),
-        ("PodDisruptionBudget", several.count()),
+        ("PodDisruptionBudget", kept.count()),
         ("Service", 3),
-        ("ServiceAccount", 1 + count(!first)),
-        ("ConfigMap", 1 + count(!first) + dashboards),
+        ("ServiceAccount", 1 + count(!within)),
+        ("ConfigMap", 1 + count(!within) + dashboards),
         ("Job", 1),
         ("Pod", 1),
         (
@@ -387,6 +388,7 @@ pub(super) fn migration(case: &Case) -> Vec<String> {
     faults
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is written where it is called")]
 fn job(case: &mut Case, place: &str, to: Value) -> bool {
     case.change(|object| {
         kind(object) == "Job"
