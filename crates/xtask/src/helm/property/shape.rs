@@ -470,12 +470,27 @@ pub(super) fn monitoring(case: &Case) -> Vec<String> {
     faults
 }
 
-pub(super) const MONITORING: &[fn(&mut Case) -> bool] = &[|case| {
+/// Empties the first object of a kind.
+fn emptied(case: &mut Case, wanted: &str, place: &str) -> bool {
     case.change(|object| {
-        kind(object) == "ServiceMonitor"
-            && object.pointer_mut("/spec/endpoints/0/path").is_some_and(|it| {
-                *it = json!("/");
+        kind(object) == wanted
+            && object.pointer_mut(place).is_some_and(|it| {
+                *it = json!({});
                 true
             })
     })
-}];
+}
+
+pub(super) const MONITORING: &[fn(&mut Case) -> bool] = &[
+    // Where there are rules these, else what scrapes for them.
+    |case| emptied(case, "PrometheusRule", "/spec") || emptied(case, "ServiceMonitor", "/spec"),
+    |case| {
+        case.change(|object| {
+            kind(object) == "ServiceMonitor"
+                && object.pointer_mut("/spec/endpoints/0/path").is_some_and(|it| {
+                    *it = json!("/");
+                    true
+                })
+        })
+    },
+];
