@@ -346,6 +346,15 @@ fn collector_rule(settings: &Settings) -> Option<String> {
     Some(format!("{rule} (OTEL_EXPORTER_OTLP_ENDPOINT)"))
 }
 
+/// Everything that a region with these settings may call, as the fence says it.
+#[cfg(test)]
+pub(crate) fn allowed(settings: &Settings) -> Vec<String> {
+    let Ok(fence) = fence(settings) else {
+        return Vec::new();
+    };
+    fence.allowed().chain(collector_rule(settings)).collect()
+}
+
 /// The vault alone, over this region's database with a schema that this version knows: for the commands about its keys.
 pub async fn vault(settings: &Settings, ids: Ids) -> Result<Vault, RegionError> {
     let keys = region_keys(settings, &egress(settings)?)?;
