@@ -9,6 +9,7 @@ use domicile_store::Conn;
 use tracing::{Instrument, info, info_span};
 
 use crate::delivery::{Delivery, Posted};
+use crate::metrics::METRICS;
 use crate::store::{self, StoredEvent};
 
 /// A job delivers the mailbox that its key names.
@@ -79,6 +80,7 @@ impl Mailboxes {
                 },
             )
             .await?;
+        METRICS.delivered((now - event.occurred_at).to_std().unwrap_or_default());
         info!(event.id = %event.id, "delivered");
         Ok(finished)
     }

@@ -4,6 +4,7 @@ pub mod cli;
 pub mod settings;
 
 pub mod marks;
+mod metrics;
 pub mod outside;
 mod plugs;
 pub mod region;

@@ -20,6 +20,7 @@ pub mod api;
 
 pub mod manifest;
 
+mod metrics;
 mod transport;
 mod wire;
 
