@@ -1,9 +1,11 @@
 //! A region with everything around it.
 
 pub mod browser;
+pub mod collector;
 pub mod detector;
 pub mod grants;
 pub mod process;
+pub mod promql;
 pub mod wire;
 pub mod world;
 
