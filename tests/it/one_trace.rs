@@ -11,9 +11,7 @@ use crate::crash::ready;
 use crate::harness::collector::{Collector, attribute, body};
 use crate::harness::eventually;
 use crate::harness::process::Process;
-use crate::harness::world::{
-    ALICE, API_KEY, CLIENT_SECRET, EVENTS_SECRET, VAULT_KEY, WEBHOOK_SECRET, World,
-};
+use crate::harness::world::{ALICE, API_KEY, CLIENT_SECRET, EVENTS_SECRET, VAULT_KEY, WEBHOOK_SECRET, World};
 
 /// The spans around this one, itself first and the first of its trace last.
 fn way_up<'a>(spans: &'a HashMap<Vec<u8>, Span>, from: &'a Span) -> Vec<&'a Span> {
@@ -70,8 +68,15 @@ async fn exported(collector: &Collector) -> (HashMap<Vec<u8>, Span>, Span) {
                 .any(|span| span.trace_id == told.trace_id && span.name == name)
         };
         let told = told.clone();
-        (ends("POST /zoom/events") && ends("recording.fetch") && ends("dispatch"))
-            .then(|| (spans.into_iter().map(|span| (span.span_id.clone(), span)).collect(), told))
+        (ends("POST /zoom/events") && ends("recording.fetch") && ends("dispatch")).then(|| {
+            (
+                spans
+                    .into_iter()
+                    .map(|span| (span.span_id.clone(), span))
+                    .collect(),
+                told,
+            )
+        })
     })
     .await
 }
@@ -97,7 +102,10 @@ async fn one_trace_goes_from_the_webhook_over_the_jobs_and_the_download_to_the_d
         .find(|span| span.name == "POST /zoom/events")
         .unwrap();
     assert_eq!(webhook.kind, SpanKind::Server as i32);
-    assert!(webhook.parent_span_id.is_empty(), "nobody outside names our traces");
+    assert!(
+        webhook.parent_span_id.is_empty(),
+        "nobody outside names our traces"
+    );
     assert_eq!(
         attribute(&webhook.attributes, "http.response.status_code").as_deref(),
         Some("200")
@@ -132,7 +140,12 @@ async fn one_trace_goes_from_the_webhook_over_the_jobs_and_the_download_to_the_d
         .collect();
     assert_eq!(posts.len(), 1);
     let way = names(&way_up(&spans, posts[0]));
-    let wanted = ["POST app_events", "deliver_event", "dispatch", "POST /zoom/events"];
+    let wanted = [
+        "POST app_events",
+        "deliver_event",
+        "dispatch",
+        "POST /zoom/events",
+    ];
     assert!(in_order(&way, &wanted), "{way:?}");
     let stored = events
         .iter()

@@ -8,6 +8,7 @@ use domicile_zoomsim::FileKind;
 use serde_json::Value;
 
 use crate::harness::browser::call;
+use crate::harness::process::run;
 use crate::harness::world::{ALICE, World};
 use crate::harness::{eventually, promql};
 
@@ -94,6 +95,7 @@ async fn scraped() -> Scrape {
         let answer = call(&world.client, request).await;
         assert_eq!(answer.status, 200);
         let text = answer.text();
+        std::fs::write("/tmp/w/agen/scrape.txt", &text).unwrap(); // TEMP
         // What is measured in turns, and what is counted just after the app has its event.
         let late = [
             "domicile_vault_data_keys{",
@@ -113,9 +115,13 @@ async fn scraped() -> Scrape {
 fn page() -> BTreeMap<String, (Metric, bool)> {
     let mut rows = BTreeMap::new();
     for line in read(&helm().join("telemetry.md")).lines() {
-        let Some(row) = line.strip_prefix("| `") else { continue };
+        let Some(row) = line.strip_prefix("| `") else {
+            continue;
+        };
         let cells: Vec<&str> = row.trim_end_matches('|').split(" | ").map(str::trim).collect();
-        let [name, kind, _unit, labels, meaning] = cells[..] else { continue };
+        let [name, kind, _unit, labels, meaning] = cells[..] else {
+            continue;
+        };
         let (name, mark) = name.split_once('`').unwrap();
         let labels = labels
             .split(',')
@@ -195,31 +201,100 @@ async fn the_page_the_rules_and_the_dashboard_name_what_a_region_shows() {
             continue;
         };
         if on_page.kind != metric.kind {
-            faults.push(format!("{name} is a {}, the page says {}", metric.kind, on_page.kind));
+            faults.push(format!(
+                "{name} is a {}, the page says {}",
+                metric.kind, on_page.kind
+            ));
         }
         for label in metric.labels.difference(&on_page.labels) {
             // What the process is, for joins; its labels are the resource's.
             if name != "target_info" {
-                faults.push(format!("{name} has the label {label}, which the page does not name"));
+                faults.push(format!(
+                    "{name} has the label {label}, which the page does not name"
+                ));
             }
         }
     }
     for (name, (_, later)) in &page {
         if !later && !scrape.metrics.contains_key(name) {
-            faults.push(format!("{name} is on the page without \u{2020}, and is not shown"));
+            faults.push(format!(
+                "{name} is on the page without \u{2020}, and is not shown"
+            ));
         }
     }
 
     let (expressions, recorded) = rules();
     for (place, expression) in expressions.into_iter().chain(panels()) {
         for name in promql::metrics(&expression) {
-            let known = scrape.series.contains(&name)
-                || recorded.contains(&name)
-                || FOREIGN.contains(&name.as_str());
+            let known =
+                scrape.series.contains(&name) || recorded.contains(&name) || FOREIGN.contains(&name.as_str());
             if !known {
                 faults.push(format!("{place} names {name}, which no region shows"));
             }
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Commands that the pages name and that may not be there yet.
+const COMING: &[&str] = &["doctor", "jobs", "reconcile"];
+
+/// Every command of `domicile` that the pages name, with its words and options.
+fn commands() -> BTreeSet<String> {
+    let mut commands = BTreeSet::new();
+    let pages = std::fs::read_dir(helm().join("runbooks")).unwrap();
+    for page in pages.map(|entry| read(&entry.unwrap().path())) {
+        let mut shell = false;
+        for line in page.lines() {
+            if let Some(language) = line.strip_prefix("```") {
+                shell = language == "sh";
+            } else if shell {
+                commands.extend(line.starts_with("domicile ").then(|| line.to_owned()));
+            } else {
+                let quoted = line.split('`').skip(1).step_by(2);
+                commands.extend(
+                    quoted
+                        .filter(|text| text.starts_with("domicile "))
+                        .map(str::to_owned),
+                );
+            }
+        }
+    }
+    commands
+}
+
+fn help(words: &[&str]) -> String {
+    let asked: Vec<&str> = words.iter().copied().chain(["--help"]).collect();
+    let output = run(&BTreeMap::new(), &asked);
+    assert!(
+        output.status.success(),
+        "there is no `domicile {}`",
+        words.join(" ")
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_commands_of_the_runbooks_exist() {
+    let commands = commands();
+    assert!(commands.len() > 5, "{commands:?}");
+    let known = help(&[]);
+    for command in &commands {
+        let name = command.split_whitespace().nth(1).unwrap();
+        let is_known = known
+            .lines()
+            .any(|line| line.split_whitespace().next() == Some(name));
+        if !is_known && COMING.contains(&name) {
+            continue;
+        }
+        let words: Vec<&str> = command.split_whitespace().skip(1).collect();
+        let names = words.iter().take_while(|word| {
+            word.chars().all(|sign| sign.is_ascii_lowercase() || sign == '-') && !word.starts_with('-')
+        });
+        let names: Vec<&str> = names.copied().collect();
+        let help = help(&names);
+        for option in words.iter().filter(|word| word.starts_with("--")) {
+            assert!(help.contains(option), "`{command}`: {option} is not in its help");
+        }
+    }
 }

@@ -168,7 +168,11 @@ pub async fn run(
     let mut work = JoinSet::new();
     let (for_contacts, contacts_stop) = (contactbook.clone(), work_stop.clone());
     work.spawn(async move { for_contacts.run(contacts_stop).await });
-    let (db, clock, for_db) = (region.db.clone(), Arc::clone(region.ids.clock()), work_stop.clone());
+    let (db, clock, for_db) = (
+        region.db.clone(),
+        Arc::clone(region.ids.clock()),
+        work_stop.clone(),
+    );
     work.spawn(async move { db.sample(clock.as_ref(), for_db).await });
     let (storage, for_storage) = (region.storage().clone(), work_stop.clone());
     work.spawn(async move { storage.sample(for_storage).await });

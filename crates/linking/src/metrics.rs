@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use domicile_kernel::state::{GrantState, TextState};
+use domicile_kernel::state::{GrantState, ReauthorizationReason, RevocationReason, TextState};
 use opentelemetry::metrics::{Counter, Gauge};
 use opentelemetry::{KeyValue, global};
 
@@ -39,7 +39,9 @@ pub(crate) static METRICS: LazyLock<LinkingMetrics> = LazyLock::new(|| {
             .build(),
         grants: meter
             .i64_gauge("domicile.grants")
-            .with_description("Grants by state; only `fresh` is counted every five minutes, the others every 15 seconds")
+            .with_description(
+                "Grants by state; only `fresh` is counted every five minutes, the others every 15 seconds",
+            )
             .build(),
         links_ended: meter
             .u64_counter("domicile.links.ended")
@@ -144,17 +146,23 @@ impl LinkingMetrics {
     /// Shows every counter from the start, so that a rate has a zero to begin at.
     pub(crate) fn start_at_zero(&self) {
         for state in ["created", "started", "awaiting_confirmation", "completed"] {
-            self.sessions.add(
-                0,
-                &[KeyValue::new("state", state), KeyValue::new("reason", "")],
-            );
+            self.sessions
+                .add(0, &[KeyValue::new("state", state), KeyValue::new("reason", "")]);
         }
         for outcome in ["renewed", "overtaken", "unlinked"] {
+            let labels = [KeyValue::new("outcome", outcome), KeyValue::new("error.type", "")];
+            self.refreshes.add(0, &labels);
+        }
+        for reason in ReauthorizationReason::ALL {
             let labels = [
-                KeyValue::new("outcome", outcome),
-                KeyValue::new("error.type", ""),
+                KeyValue::new("outcome", "ended"),
+                KeyValue::new("error.type", reason.as_str()),
             ];
             self.refreshes.add(0, &labels);
+        }
+        for reason in RevocationReason::ALL {
+            self.links_ended
+                .add(0, &[KeyValue::new("reason", reason.as_str())]);
         }
         self.leases_lost.add(0, &[]);
         for actor in ["browser", "app"] {

@@ -194,10 +194,7 @@ pub(crate) async fn key_marks(conn: &mut Conn) -> Result<Vec<KeyMark>, StoreErro
 }
 
 /// When the region first used this region key.
-pub(crate) async fn marked_at(
-    conn: &mut Conn,
-    region_key_id: &str,
-) -> Result<Option<Timestamp>, StoreError> {
+pub(crate) async fn marked_at(conn: &mut Conn, region_key_id: &str) -> Result<Option<Timestamp>, StoreError> {
     use region_key_marks as t;
     Ok(t::table
         .find(region_key_id)

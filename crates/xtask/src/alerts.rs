@@ -33,8 +33,16 @@ const FETCH: &str = "the alerts are tested with Prometheus' promtool; install it
 /// Checks and tests the rules.
 pub(crate) fn run() -> Outcome {
     let promtool = promtool()?;
-    shown(Command::new(&promtool).args(["check", "rules"]).args(files(RULES)?))?;
-    shown(Command::new(&promtool).args(["test", "rules"]).args(files(CASES)?))?;
+    shown(
+        Command::new(&promtool)
+            .args(["check", "rules"])
+            .args(files(RULES)?),
+    )?;
+    shown(
+        Command::new(&promtool)
+            .args(["test", "rules"])
+            .args(files(CASES)?),
+    )?;
     let findings = check(&Tree::read()?);
     if findings.is_empty() {
         return Ok(());
@@ -162,7 +170,9 @@ fn check(tree: &Tree) -> Vec<String> {
             })
         };
         if !silent.iter().any(|(input, _)| measured(input)) {
-            found(format!("no case under {CASES} in which its own series keep it silent"));
+            found(format!(
+                "no case under {CASES} in which its own series keep it silent"
+            ));
         }
         if !SEVERITIES.contains(&text(&alert["labels"], "severity")) {
             found("its severity is neither critical nor warning".to_owned());
@@ -243,9 +253,8 @@ mod tests {
     #[test]
     fn what_is_missing_is_found() {
         assert_eq!(finding(|_| ()), "");
-        let of_alert = |change: fn(&mut Value)| {
-            finding(move |tree| change(&mut tree.rules[0]["groups"][0]["rules"][1]))
-        };
+        let of_alert =
+            |change: fn(&mut Value)| finding(move |tree| change(&mut tree.rules[0]["groups"][0]["rules"][1]));
         let of_tests = |change: fn(&mut Vec<Value>)| {
             finding(move |tree| {
                 if let Some(tests) = tree.cases[0]["tests"].as_array_mut() {
@@ -254,20 +263,32 @@ mod tests {
             })
         };
         for (found, expected) in [
-            (of_tests(|tests| drop(tests.remove(0))), "no case under helm/tests/alerts in which it fires"),
+            (
+                of_tests(|tests| drop(tests.remove(0))),
+                "no case under helm/tests/alerts in which it fires",
+            ),
             (of_tests(|tests| drop(tests.remove(1))), "keep it silent"),
             (
                 of_tests(|tests| tests[1]["input_series"] = json!([{"series": "cold{}"}])),
                 "keep it silent",
             ),
             (of_alert(|alert| alert["labels"] = json!({})), "severity"),
-            (of_alert(|alert| alert["annotations"]["summary"] = json!("")), "no summary"),
+            (
+                of_alert(|alert| alert["annotations"]["summary"] = json!("")),
+                "no summary",
+            ),
             (
                 of_alert(|alert| alert["annotations"]["runbook_url"] = json!("elsewhere")),
                 "its runbook_url is not helm/runbooks/ItIsHot.md",
             ),
-            (finding(|tree| drop(tree.runbooks.remove(1))), "helm/runbooks/ItIsHot.md is missing"),
-            (finding(|tree| tree.runbooks[1].1 = SECTIONS[1..].join("\n")), "lacks one of"),
+            (
+                finding(|tree| drop(tree.runbooks.remove(1))),
+                "helm/runbooks/ItIsHot.md is missing",
+            ),
+            (
+                finding(|tree| tree.runbooks[1].1 = SECTIONS[1..].join("\n")),
+                "lacks one of",
+            ),
             (
                 finding(|tree| tree.runbooks.push(("Old".to_owned(), String::new()))),
                 "helm/runbooks/Old.md: no alert leads here",

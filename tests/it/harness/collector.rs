@@ -166,9 +166,8 @@ async fn serve(stream: TcpStream, keep: &Mutex<Received>) -> io::Result<()> {
             Some(Err(_)) => "400 Bad Request",
             None => "404 Not Found",
         };
-        let answer = format!(
-            "HTTP/1.1 {status}\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n"
-        );
+        let answer =
+            format!("HTTP/1.1 {status}\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n");
         stream.write_all(answer.as_bytes()).await?;
     }
 }

@@ -4,8 +4,19 @@ use std::collections::BTreeSet;
 
 /// Words of the language that are no metrics.
 const WORDS: &[&str] = &[
-    "and", "or", "unless", "bool", "offset", "by", "on", "without", "ignoring", "group_left",
-    "group_right", "inf", "nan",
+    "and",
+    "or",
+    "unless",
+    "bool",
+    "offset",
+    "by",
+    "on",
+    "without",
+    "ignoring",
+    "group_left",
+    "group_right",
+    "inf",
+    "nan",
 ];
 
 /// These are followed by a list of labels.
