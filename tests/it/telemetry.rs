@@ -189,6 +189,24 @@ fn panels() -> Vec<(String, String)> {
     expressions
 }
 
+/// What the runbooks ask Prometheus, each with its page.
+fn of_runbooks() -> Vec<(String, String)> {
+    let mut asked = Vec::new();
+    for entry in std::fs::read_dir(helm().join("runbooks")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut inside = false;
+        for line in read(&path).lines() {
+            match line.strip_prefix("```") {
+                Some(language) => inside = language == "promql",
+                None if inside => asked.push((path.display().to_string(), line.to_owned())),
+                None => {}
+            }
+        }
+    }
+    assert!(!asked.is_empty());
+    asked
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_the_rules_and_the_dashboard_name_what_a_region_shows() {
     let scrape = scraped().await;
@@ -230,6 +248,17 @@ async fn the_page_the_rules_and_the_dashboard_name_what_a_region_shows() {
                 scrape.series.contains(&name) || recorded.contains(&name) || FOREIGN.contains(&name.as_str());
             if !known {
                 faults.push(format!("{place} names {name}, which no region shows"));
+            }
+        }
+    }
+    for (place, expression) in of_runbooks() {
+        for name in promql::metrics(&expression) {
+            let base = ["", "_bucket", "_count", "_sum"]
+                .iter()
+                .filter_map(|end| name.strip_suffix(end))
+                .any(|base| page.contains_key(base));
+            if !base && !scrape.series.contains(&name) {
+                faults.push(format!("{place} asks for {name}, which is not on the page"));
             }
         }
     }
