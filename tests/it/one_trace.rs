@@ -67,16 +67,18 @@ async fn exported(collector: &Collector) -> (HashMap<Vec<u8>, Span>, Span) {
                 .iter()
                 .any(|span| span.trace_id == told.trace_id && span.name == name)
         };
+        let all = ends("POST /zoom/events") && ends("recording.fetch") && ends("dispatch");
         let told = told.clone();
-        (ends("POST /zoom/events") && ends("recording.fetch") && ends("dispatch")).then(|| {
-            (
-                spans
-                    .into_iter()
-                    .map(|span| (span.span_id.clone(), span))
-                    .collect(),
-                told,
-            )
-        })
+        let spans: HashMap<_, _> = spans
+            .into_iter()
+            .map(|span| (span.span_id.clone(), span))
+            .collect();
+        // A span is sent when it ends, so what is around another comes after it.
+        let whole = spans
+            .values()
+            .filter(|span| span.trace_id == told.trace_id)
+            .all(|span| span.parent_span_id.is_empty() || spans.contains_key(&span.parent_span_id));
+        (all && whole).then_some((spans, told))
     })
     .await
 }
