@@ -26,7 +26,7 @@ impl Linking {
             if stop.is_cancelled() {
                 return;
             }
-            match self.count_grants(round % WHOLE_COUNT_EVERY == 0).await {
+            match self.count_grants(round.is_multiple_of(WHOLE_COUNT_EVERY)).await {
                 Ok((troubled, fresh)) => METRICS.grants(&troubled, fresh),
                 Err(error) => warn!(%error, "the grants could not be counted"),
             }
