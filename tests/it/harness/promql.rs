@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-/// Words of the language that are no metrics.
+/// Words of the language that are no metrics, with the aggregations, which may stand before `by`.
 const WORDS: &[&str] = &[
     "and",
     "or",
@@ -17,6 +17,16 @@ const WORDS: &[&str] = &[
     "group_right",
     "inf",
     "nan",
+    "avg",
+    "bottomk",
+    "count",
+    "group",
+    "max",
+    "min",
+    "quantile",
+    "stddev",
+    "sum",
+    "topk",
 ];
 
 /// These are followed by a list of labels.
