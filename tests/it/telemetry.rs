@@ -59,7 +59,7 @@ fn parse(text: &str) -> Scrape {
     for line in text.lines() {
         if let Some(typed) = line.strip_prefix("# TYPE ") {
             let (name, kind) = typed.split_once(' ').unwrap();
-            metrics.entry(name.to_owned()).or_default().kind = kind.to_owned();
+            kind.clone_into(&mut metrics.entry(name.to_owned()).or_default().kind);
         }
         if line.starts_with('#') || line.is_empty() {
             continue;

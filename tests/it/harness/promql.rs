@@ -1,4 +1,4 @@
-//! Which series a PromQL expression names.
+//! Which series an expression of Prometheus names.
 
 use std::collections::BTreeSet;
 
