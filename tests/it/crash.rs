@@ -19,7 +19,7 @@ pub async fn world_with(role: &str) -> (World, Process) {
     (world, process)
 }
 
-async fn ready(world: &World) {
+pub async fn ready(world: &World) {
     let url = format!("http://{}/readyz", world.environment["DOMICILE_HTTP_OPS_LISTEN"]);
     eventually("readiness", async || {
         let request = http::Request::get(&url).body(bytes::Bytes::new()).unwrap();

@@ -2,9 +2,11 @@
 
 pub mod browser;
 pub mod chat;
+pub mod collector;
 pub mod detector;
 pub mod grants;
 pub mod process;
+pub mod promql;
 pub mod wire;
 pub mod world;
 

@@ -94,6 +94,7 @@ fn telemetry() -> Outcome<domicile_telemetry::Telemetry> {
     Ok(domicile_telemetry::start(TelemetrySettings {
         service_name: "domicile-bench".to_owned(),
         service_version: env!("CARGO_PKG_VERSION").to_owned(),
+        instance_id: "baseline".to_owned(),
         region: "eu".parse::<RegionId>()?,
         log_format: LogFormat::Json,
         log_filter: "info".to_owned(),

@@ -10,6 +10,7 @@ use domicile_store::Conn;
 use tracing::{Instrument, info, info_span};
 
 use crate::delivery::{Delivery, Posted};
+use crate::metrics::METRICS;
 use crate::ports::{Answer, AnswerReader};
 use crate::store::{self, StoredEvent};
 
@@ -104,6 +105,7 @@ impl Mailboxes {
                 },
             )
             .await?;
+        METRICS.delivered((now - event.occurred_at).to_std().unwrap_or_default());
         info!(event.id = %event.id, "delivered");
         Ok(finished)
     }

@@ -9,6 +9,7 @@ use opentelemetry::{KeyValue, global};
 pub(crate) struct DeliveryMetrics {
     attempts: Counter<u64>,
     attempt_seconds: Histogram<f64>,
+    delivery_seconds: Histogram<f64>,
     pending: Gauge<i64>,
     pending_age_seconds: Gauge<f64>,
 }
@@ -26,6 +27,14 @@ pub(crate) static METRICS: LazyLock<DeliveryMetrics> = LazyLock::new(|| {
             .f64_histogram("domicile.delivery.attempt.duration")
             .with_unit("s")
             .with_description("How long the app took to answer, or to fail to")
+            .build(),
+        delivery_seconds: meter
+            .f64_histogram("domicile.delivery.duration")
+            .with_unit("s")
+            .with_description("From the moment at which an event became true to the app's 2xx")
+            .with_boundaries(vec![
+                1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 21_600.0, 86_400.0,
+            ])
             .build(),
         pending: meter
             .i64_gauge("domicile.delivery.pending")
@@ -49,6 +58,11 @@ impl DeliveryMetrics {
         let labels = [KeyValue::new("outcome", outcome)];
         self.attempts.add(1, &labels);
         self.attempt_seconds.record(took.as_secs_f64(), &labels);
+    }
+
+    /// An event has reached the app, so long after it became true.
+    pub(crate) fn delivered(&self, after: Duration) {
+        self.delivery_seconds.record(after.as_secs_f64(), &[]);
     }
 
     pub(crate) fn pending(&self, events: i64, oldest_age_seconds: f64) {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use domicile_egress::Contacts;
-use domicile_kernel::RegionId;
+use domicile_kernel::{RegionId, WorkerId};
 use domicile_telemetry::{LogFormat, Telemetry, TelemetrySettings};
 use domicile_web::extract::AppKeys;
 use opentelemetry_http::HttpClient;
@@ -215,6 +215,7 @@ fn telemetry(settings: &Settings) -> Result<(Telemetry, Option<Contacts>), Failu
     let telemetry = domicile_telemetry::start(TelemetrySettings {
         service_name: "domicile".to_owned(),
         service_version: env!("CARGO_PKG_VERSION").to_owned(),
+        instance_id: outside::ids().random::<WorkerId>().to_string(),
         region: settings.region.id.clone(),
         log_format: if std::io::stdout().is_terminal() {
             LogFormat::Text

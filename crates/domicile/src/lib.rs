@@ -5,6 +5,7 @@ pub mod settings;
 
 mod bot;
 pub mod marks;
+mod metrics;
 pub mod outside;
 mod plugs;
 pub mod region;

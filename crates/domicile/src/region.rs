@@ -269,6 +269,11 @@ impl Region {
         }
     }
 
+    /// The region's object storage.
+    pub(crate) fn storage(&self) -> &ObjectStorage {
+        &self.fetching.storage
+    }
+
     /// The job engine with every kind of job: the one list.
     pub fn workers(&self) -> Workers {
         let handlers = domicile_linking::jobs::handlers(&self.linking, self.erasers())

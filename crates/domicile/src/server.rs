@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use crate::metrics;
 use crate::region::Region;
 use crate::routes;
 use crate::settings::{DRAIN_TIMEOUT, HttpSettings};
@@ -29,6 +30,15 @@ pub enum Role {
 }
 
 impl Role {
+    /// The command that starts it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Serve => "serve",
+            Self::Work => "work",
+            Self::Run => "run",
+        }
+    }
+
     fn serves(self) -> bool {
         self != Self::Work
     }
@@ -105,6 +115,7 @@ pub async fn run(
     telemetry: Arc<Telemetry>,
     stop: CancellationToken,
 ) -> io::Result<()> {
+    metrics::show_build(role);
     let draining = Draining::default();
     let mut tasks = JoinSet::new();
     let mut requests: Vec<ServerHandle> = Vec::new();
@@ -157,6 +168,14 @@ pub async fn run(
     let mut work = JoinSet::new();
     let (for_contacts, contacts_stop) = (contactbook.clone(), work_stop.clone());
     work.spawn(async move { for_contacts.run(contacts_stop).await });
+    let (db, clock, for_db) = (
+        region.db.clone(),
+        Arc::clone(region.ids.clock()),
+        work_stop.clone(),
+    );
+    work.spawn(async move { db.sample(clock.as_ref(), for_db).await });
+    let (storage, for_storage) = (region.storage().clone(), work_stop.clone());
+    work.spawn(async move { storage.sample(for_storage).await });
     if role.works() {
         let (workers, dispatcher) = (region.workers(), region.dispatcher());
         let (delivery, for_delivery) = (region.delivery.clone(), work_stop.clone());

@@ -14,6 +14,7 @@ pub(crate) struct LeaseMetrics {
     attempts: Counter<u64>,
     seconds: Histogram<f64>,
     depth: Gauge<i64>,
+    due_age_seconds: Gauge<f64>,
     age_seconds: Gauge<f64>,
 }
 
@@ -33,10 +34,15 @@ pub(crate) static METRICS: LazyLock<LeaseMetrics> = LazyLock::new(|| {
             .i64_gauge("domicile.jobs.depth")
             .with_description("Unfinished jobs by kind and state")
             .build(),
-        age_seconds: meter
+        due_age_seconds: meter
             .f64_gauge("domicile.jobs.oldest_due_age")
             .with_unit("s")
             .with_description("For how long the oldest queued job of a kind has been due")
+            .build(),
+        age_seconds: meter
+            .f64_gauge("domicile.jobs.oldest_age")
+            .with_unit("s")
+            .with_description("How long ago the oldest unfinished job of a kind and state was asked for")
             .build(),
     }
 });
@@ -61,6 +67,20 @@ impl LeaseMetrics {
         self.seconds.record(took.as_secs_f64(), &[kind]);
     }
 
+    /// Shows the counter of each kind from the start, so that a rate has a zero to begin at.
+    pub(crate) fn start_at_zero(&self, kind: &'static str) {
+        for (outcome, class) in [("finished", ""), ("lease_lost", "lease_lost"), ("given_back", "")] {
+            self.attempts.add(
+                0,
+                &[
+                    KeyValue::new("job.kind", kind),
+                    KeyValue::new("outcome", outcome),
+                    KeyValue::new("error.type", class),
+                ],
+            );
+        }
+    }
+
     /// Sets depth and age of every kind in every state, so that what went away reads zero.
     pub(crate) fn queues(&self, kinds: &[&'static str], rows: &[KindStatistics], now: Timestamp) {
         for kind in kinds {
@@ -71,10 +91,13 @@ impl LeaseMetrics {
                     KeyValue::new("state", status.as_str()),
                 ];
                 self.depth.record(row.map_or(0, |row| row.count), &labels);
+                let since = row.and_then(|row| row.oldest_created_at).unwrap_or(now);
+                let age = (now - since).to_std().unwrap_or_default();
+                self.age_seconds.record(age.as_secs_f64(), &labels);
                 if *status == JobStatus::Queued {
                     let due = row.and_then(|row| row.oldest_due_at).unwrap_or(now);
                     let age = (now - due).to_std().unwrap_or_default();
-                    self.age_seconds.record(age.as_secs_f64(), &labels[..1]);
+                    self.due_age_seconds.record(age.as_secs_f64(), &labels[..1]);
                 }
             }
         }

@@ -390,18 +390,27 @@ pub struct KindStatistics {
     pub count: i64,
     /// The earliest due time among them.
     pub oldest_due_at: Option<Timestamp>,
+    /// When the oldest of them was asked for.
+    pub oldest_created_at: Option<Timestamp>,
 }
 
 /// Counts the jobs by kind and state.
 pub async fn statistics(conn: &mut Conn) -> Result<Vec<KindStatistics>, StoreError> {
-    let rows: Vec<(String, String, i64, Option<Timestamp>)> = jobs::table
+    type Row = (String, String, i64, Option<Timestamp>, Option<Timestamp>);
+    let rows: Vec<Row> = jobs::table
         .group_by((jobs::kind, jobs::status))
-        .select((jobs::kind, jobs::status, count_star(), min(jobs::due_at)))
+        .select((
+            jobs::kind,
+            jobs::status,
+            count_star(),
+            min(jobs::due_at),
+            min(jobs::created_at),
+        ))
         .order((jobs::kind, jobs::status))
         .load(conn)
         .await?;
     rows.into_iter()
-        .map(|(kind, status, count, oldest_due_at)| {
+        .map(|(kind, status, count, oldest_due_at, oldest_created_at)| {
             let status = JobStatus::from_text(&status).map_err(|_| StoreError::Corrupt {
                 column: "jobs.status",
             })?;
@@ -410,6 +419,7 @@ pub async fn statistics(conn: &mut Conn) -> Result<Vec<KindStatistics>, StoreErr
                 status,
                 count,
                 oldest_due_at,
+                oldest_created_at,
             })
         })
         .collect()

@@ -379,6 +379,9 @@ impl Inner {
 
     async fn sample(self: Arc<Self>, stop: CancellationToken) {
         let kinds: Vec<_> = self.handlers.iter().map(|handler| handler.kind().0).collect();
+        for kind in &kinds {
+            METRICS.start_at_zero(kind);
+        }
         while !stop.is_cancelled() {
             match self.count().await {
                 Ok(rows) => METRICS.queues(&kinds, &rows, self.ids.clock().now()),

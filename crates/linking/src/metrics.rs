@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use domicile_kernel::state::{GrantState, TextState};
+use domicile_kernel::state::{GrantState, ReauthorizationReason, RevocationReason, TextState};
 use opentelemetry::metrics::{Counter, Gauge};
 use opentelemetry::{KeyValue, global};
 
@@ -39,7 +39,9 @@ pub(crate) static METRICS: LazyLock<LinkingMetrics> = LazyLock::new(|| {
             .build(),
         grants: meter
             .i64_gauge("domicile.grants")
-            .with_description("Grants that are unsure or ended")
+            .with_description(
+                "Grants by state; only `fresh` is counted every five minutes, the others every 15 seconds",
+            )
             .build(),
         links_ended: meter
             .u64_counter("domicile.links.ended")
@@ -124,12 +126,47 @@ impl LinkingMetrics {
         self.leases_lost.add(1, &[]);
     }
 
-    /// Sets every state but the good one, so that what went away reads zero.
-    pub(crate) fn grants(&self, troubled: &[(GrantState, i64)]) {
-        for state in [GrantState::Unsure, GrantState::Ended] {
-            let count = troubled.iter().find(|(is, _)| *is == state);
-            let labels = [KeyValue::new("state", state.as_str())];
-            self.grants.record(count.map_or(0, |(_, count)| *count), &labels);
+    /// Sets the states that are not good, so that what went away reads zero; and the good one where it was counted.
+    pub(crate) fn grants(&self, troubled: &[(GrantState, i64)], fresh: Option<i64>) {
+        let count = |state: GrantState| match state {
+            GrantState::Fresh => fresh,
+            state => {
+                let found = troubled.iter().find(|(is, _)| *is == state);
+                Some(found.map_or(0, |(_, count)| *count))
+            }
+        };
+        for state in GrantState::ALL {
+            if let Some(grants) = count(*state) {
+                self.grants
+                    .record(grants, &[KeyValue::new("state", state.as_str())]);
+            }
+        }
+    }
+
+    /// Shows every counter from the start, so that a rate has a zero to begin at.
+    pub(crate) fn start_at_zero(&self) {
+        for state in ["created", "started", "awaiting_confirmation", "completed"] {
+            self.sessions
+                .add(0, &[KeyValue::new("state", state), KeyValue::new("reason", "")]);
+        }
+        for outcome in ["renewed", "overtaken", "unlinked"] {
+            let labels = [KeyValue::new("outcome", outcome), KeyValue::new("error.type", "")];
+            self.refreshes.add(0, &labels);
+        }
+        for reason in ReauthorizationReason::ALL {
+            let labels = [
+                KeyValue::new("outcome", "ended"),
+                KeyValue::new("error.type", reason.as_str()),
+            ];
+            self.refreshes.add(0, &labels);
+        }
+        for reason in RevocationReason::ALL {
+            self.links_ended
+                .add(0, &[KeyValue::new("reason", reason.as_str())]);
+        }
+        self.leases_lost.add(0, &[]);
+        for actor in ["browser", "app"] {
+            self.strays.add(0, &[KeyValue::new("actor", actor)]);
         }
     }
 

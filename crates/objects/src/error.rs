@@ -9,6 +9,7 @@ use domicile_kernel::{Fate, RegionId};
 use thiserror::Error;
 
 use crate::key::InvalidObjectKey;
+use crate::metrics::{DENIED, FAILED, METRICS};
 
 /// Why storage could not be opened, or did not do what it was asked.
 #[derive(Debug, Error)]
@@ -115,12 +116,16 @@ impl ObjectsError {
         match error {
             object_store::Error::NotFound { .. } => Self::NotFound { key: key.to_owned() },
             object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+                METRICS.failed(DENIED);
                 Self::Denied {
                     operation,
                     source: error,
                 }
             }
-            source => Self::Storage { operation, source },
+            source => {
+                METRICS.failed(FAILED);
+                Self::Storage { operation, source }
+            }
         }
     }
 }

@@ -3,8 +3,10 @@
 mod error;
 mod key;
 mod mark;
+mod metrics;
 mod options;
 mod signer;
+mod space;
 mod storage;
 mod transport;
 mod upload;

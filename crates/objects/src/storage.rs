@@ -237,6 +237,11 @@ impl ObjectStorage {
         Ok(())
     }
 
+    /// The folder of `file://` storage.
+    pub(crate) fn folder(&self) -> Option<Arc<PathBuf>> {
+        self.folder.clone()
+    }
+
     fn path(&self, key: &ObjectKey) -> Path {
         self.below_prefix(key.as_str())
     }

@@ -20,6 +20,7 @@ use domicile_zoom::api::ZoomApi;
 use crate::attempt::Leftovers;
 use crate::error::RecordingsError;
 use crate::fetch::Downloader;
+use crate::metrics::METRICS;
 use crate::ports::{AccessTokens, InboxBodies, Progress};
 use crate::store::LinkRow;
 
@@ -71,6 +72,7 @@ struct Shared {
 
 /// The handlers of all three kinds, for the workers.
 pub fn handlers(parts: Parts) -> Vec<Arc<dyn Handler>> {
+    METRICS.start_at_zero();
     let shared = Arc::new(Shared {
         leftovers: Leftovers {
             db: parts.db.clone(),

@@ -58,6 +58,19 @@ pub struct Db {
     settings: Arc<DbSettings>,
 }
 
+/// How many connections of the pool are in which state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolState {
+    /// In use.
+    pub used: usize,
+    /// Open and free.
+    pub idle: usize,
+    /// Callers that wait for one.
+    pub waiting: usize,
+    /// The most that there may be.
+    pub max: usize,
+}
+
 impl Db {
     /// Makes the pool. Connections are opened when they are first needed, and are driven by the tokio runtime in which
     /// this is called, whichever runtime asks for them: an HTTP worker that ends takes no connection with it.
@@ -100,10 +113,15 @@ impl Db {
         }
     }
 
-    /// Connections of the pool: in use, and the most that there may be.
-    pub fn pool_usage(&self) -> (usize, usize) {
+    /// The pool at this moment.
+    pub fn pool_state(&self) -> PoolState {
         let status = self.pool.status();
-        (status.size.saturating_sub(status.available), status.max_size)
+        PoolState {
+            used: status.size.saturating_sub(status.available),
+            idle: status.available,
+            waiting: status.waiting,
+            max: status.max_size,
+        }
     }
 
     /// Runs the closure in one transaction with this name, and repeats it after a deadlock or conflict.

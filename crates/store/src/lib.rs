@@ -3,6 +3,7 @@
 pub mod audit;
 mod db;
 mod error;
+mod health;
 pub mod inbox;
 mod listen;
 mod metrics;
@@ -17,7 +18,7 @@ pub mod schema;
 mod settings;
 mod tls;
 
-pub use db::{Conn, Db, PooledConn, TxError, TxFn};
+pub use db::{Conn, Db, PoolState, PooledConn, TxError, TxFn};
 pub use error::{StoreError, one_row, parse_state};
 pub use listen::listen;
 pub use migrations::{SchemaError, check_schema, migrate, migrations_digest, revert_all};

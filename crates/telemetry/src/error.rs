@@ -24,6 +24,12 @@ pub enum TelemetryError {
         /// What is wrong.
         source: opentelemetry_sdk::error::OTelSdkError,
     },
+    /// The collector of the process's own numbers could not be made.
+    #[error("the process's own metrics could not be set up")]
+    Process {
+        /// What is wrong.
+        source: prometheus::Error,
+    },
     /// Export needs a runtime to send from, and there is none.
     #[error("telemetry with a collector has to be started inside a tokio runtime")]
     NoRuntime,

@@ -2,6 +2,7 @@
 
 mod error;
 mod format;
+mod logs;
 mod otlp;
 mod panics;
 mod propagation;
@@ -11,5 +12,5 @@ mod trace_ids;
 pub mod testing;
 
 pub use error::TelemetryError;
-pub use propagation::{context, current_traceparent, set_parent};
+pub use propagation::{add_link, context, current_traceparent, set_parent};
 pub use start::{LogFormat, Telemetry, TelemetrySettings, check_log_filter, start};

@@ -13,10 +13,24 @@ use crate::trace_ids;
 
 const TRACEPARENT: &str = "traceparent";
 
+/// Links the span to the trace that this `traceparent` names, and leaves it in its own: for the trace of somebody who may
+/// not say where ours belong and whether they are recorded. One that does not parse is ignored.
+pub fn add_link(span: &Span, traceparent: &str) {
+    let linked = extract(traceparent);
+    let linked = linked.span().span_context().clone();
+    if linked.is_valid() {
+        span.add_link(linked);
+    }
+}
+
+fn extract(traceparent: &str) -> Context {
+    let carrier = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
+    TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier)
+}
+
 /// Makes the span a child of the trace that this `traceparent` names; one that does not parse is ignored.
 pub fn set_parent(span: &Span, traceparent: &str) {
-    let carrier = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
-    let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier);
+    let parent = extract(traceparent);
     if !parent.span().span_context().is_valid() {
         return;
     }

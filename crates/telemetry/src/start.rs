@@ -1,17 +1,23 @@
 //! Start and stop.
 
+use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domicile_kernel::RegionId;
+use opentelemetry::logs::LoggerProvider;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{KeyValue, global};
 use opentelemetry_http::HttpClient;
-use opentelemetry_otlp::{MetricExporter, Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_otlp::{
+    LogExporter, MetricExporter, Protocol, SpanExporter, WithExportConfig, WithHttpConfig,
+};
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::resource::EnvResourceDetector;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use prometheus::{Registry, TextEncoder};
 use tokio::runtime::Handle;
@@ -27,6 +33,7 @@ use url::Url;
 
 use crate::error::TelemetryError;
 use crate::format::{JsonLines, JsonMembers};
+use crate::logs::ExportedLogs;
 use crate::otlp::{OnRuntime, signal};
 use crate::panics;
 use crate::trace_ids::TraceIds;
@@ -40,7 +47,9 @@ pub struct TelemetrySettings {
     pub service_name: String,
     /// The resource attribute `service.version`.
     pub service_version: String,
-    /// The resource attribute `domicile.region`.
+    /// The resource attribute `service.instance.id`: tells the replicas apart at the collector. Random, never a host name.
+    pub instance_id: String,
+    /// The resource attribute `domicile.region`, and the label `region` of every series of the scrape.
     pub region: RegionId,
     /// How log lines look.
     pub log_format: LogFormat,
@@ -64,6 +73,7 @@ pub enum LogFormat {
 pub struct Telemetry {
     tracers: SdkTracerProvider,
     meters: SdkMeterProvider,
+    loggers: Option<SdkLoggerProvider>,
     registry: Registry,
 }
 
@@ -78,7 +88,7 @@ pub fn check_log_filter(text: &str) -> Result<(), TelemetryError> {
 pub fn start(settings: TelemetrySettings) -> Result<Telemetry, TelemetryError> {
     let filter = log_filter(&settings.log_filter)?;
     let resource = resource(&settings);
-    let registry = Registry::new();
+    let registry = registry(&settings.region)?;
     let prometheus = opentelemetry_prometheus::exporter()
         .with_registry(registry.clone())
         .build()
@@ -86,8 +96,9 @@ pub fn start(settings: TelemetrySettings) -> Result<Telemetry, TelemetryError> {
     let collected = settings.otlp.is_some();
     let mut tracers = SdkTracerProvider::builder().with_resource(resource.clone());
     let mut meters = SdkMeterProvider::builder()
-        .with_resource(resource)
+        .with_resource(resource.clone())
         .with_reader(prometheus);
+    let mut loggers = None;
     if let Some((endpoint, client)) = settings.otlp {
         let runtime = Handle::try_current().map_err(|_| TelemetryError::NoRuntime)?;
         let client = || OnRuntime {
@@ -110,17 +121,36 @@ pub fn start(settings: TelemetrySettings) -> Result<Telemetry, TelemetryError> {
             .with_timeout(EXPORT_TIMEOUT)
             .build()
             .map_err(|source| TelemetryError::Exporter { source })?;
+        let logs = LogExporter::builder()
+            .with_http()
+            .with_http_client(client())
+            .with_protocol(Protocol::HttpBinary)
+            .with_endpoint(signal(&endpoint, "v1/logs"))
+            .with_timeout(EXPORT_TIMEOUT)
+            .build()
+            .map_err(|source| TelemetryError::Exporter { source })?;
+        let provider = SdkLoggerProvider::builder()
+            .with_resource(resource)
+            .with_batch_exporter(logs)
+            .build();
+        loggers = Some(provider);
         tracers = tracers.with_batch_exporter(spans);
         meters = meters.with_reader(PeriodicReader::builder(metrics).build());
     }
     let telemetry = Telemetry {
         tracers: tracers.build(),
         meters: meters.build(),
+        loggers,
         registry,
+    };
+    let exported_logs = match &telemetry.loggers {
+        Some(loggers) => Some(exported_logs(loggers, &settings.log_filter)?),
+        None => None,
     };
     Spans::default()
         .with(collected.then(|| spans(&telemetry.tracers)))
         .with((!collected).then(ids_alone))
+        .with(exported_logs)
         .with(match settings.log_format {
             LogFormat::Json => json_lines(std::io::stdout).with_filter(filter).boxed(),
             LogFormat::Text => tracing_subscriber::fmt::layer()
@@ -153,26 +183,50 @@ impl Telemetry {
 
     /// Sends what is left to the collector and stops. Call it last, inside the runtime that was there at the start.
     pub async fn shutdown(self) {
-        let Self { tracers, meters, .. } = self;
+        let Self {
+            tracers,
+            meters,
+            loggers,
+            ..
+        } = self;
         // Both wait for threads which wait for the runtime, so neither may hold up one of its workers.
         let stopped = tokio::task::spawn_blocking(move || {
             (
                 tracers.shutdown_with_timeout(EXPORT_TIMEOUT),
                 meters.shutdown_with_timeout(EXPORT_TIMEOUT),
+                loggers.map_or(Ok(()), |loggers| loggers.shutdown_with_timeout(EXPORT_TIMEOUT)),
             )
         });
-        if !matches!(stopped.await, Ok((Ok(()), Ok(())))) {
-            tracing::warn!("the last spans or metrics did not reach the collector");
+        if !matches!(stopped.await, Ok((Ok(()), Ok(()), Ok(())))) {
+            tracing::warn!("the last spans, metrics or logs did not reach the collector");
         }
     }
 }
 
-/// These attributes and no more: nothing is read from the environment or the machine.
+/// The registry of the scrape: each of its series says which region it is of, the process's own too.
+fn registry(region: &RegionId) -> Result<Registry, TelemetryError> {
+    let labels = HashMap::from([("region".to_owned(), region.as_str().to_owned())]);
+    let process = |source| TelemetryError::Process { source };
+    let registry = Registry::new_custom(None, Some(labels)).map_err(process)?;
+    // It reads `/proc`.
+    #[cfg(target_os = "linux")]
+    registry
+        .register(Box::new(
+            prometheus::process_collector::ProcessCollector::for_self(),
+        ))
+        .map_err(process)?;
+    Ok(registry)
+}
+
+/// These attributes, and what the operator adds by `OTEL_RESOURCE_ATTRIBUTES`, such as the pod's name: nothing is read
+/// from the machine.
 fn resource(settings: &TelemetrySettings) -> Resource {
     Resource::builder_empty()
+        .with_detector(Box::new(EnvResourceDetector::new()))
         .with_attributes([
             KeyValue::new("service.name", settings.service_name.clone()),
             KeyValue::new("service.version", settings.service_version.clone()),
+            KeyValue::new("service.instance.id", settings.instance_id.clone()),
             KeyValue::new("domicile.region", settings.region.as_str().to_owned()),
         ])
         .build()
@@ -210,6 +264,20 @@ where
         filter_fn(|metadata: &Metadata<'_>| metadata.is_span() && *metadata.level() <= Level::INFO)
             .with_max_level_hint(LevelFilter::INFO),
     )
+}
+
+/// The layer that sends what is logged to the collector too: the same lines, but for the export's own.
+fn exported_logs<S>(
+    loggers: &SdkLoggerProvider,
+    filter: &str,
+) -> Result<impl Layer<S> + use<S>, TelemetryError>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let not_of_the_export: FilterFn =
+        filter_fn(|metadata: &Metadata<'_>| !metadata.target().starts_with("opentelemetry"));
+    let layer = ExportedLogs::new(loggers.logger("domicile"));
+    Ok(layer.with_filter(log_filter(filter)?.and(not_of_the_export)))
 }
 
 /// The layer that writes JSON lines.

@@ -40,6 +40,7 @@ fn settings(filter: &str, collector: Option<&Arc<Collector>>) -> TelemetrySettin
     TelemetrySettings {
         service_name: "domicile".to_owned(),
         service_version: "9.8.7".to_owned(),
+        instance_id: "one-of-two".to_owned(),
         region: "eu".parse().unwrap(),
         log_format: LogFormat::Json,
         log_filter: filter.to_owned(),
@@ -73,6 +74,11 @@ async fn a_process_exports_spans_and_metrics_and_hides_what_a_panic_holds() {
         "{text}"
     );
     assert!(text.contains(r#"domicile_region="eu""#), "{text}");
+    let series = text.lines().filter(|line| !line.starts_with('#'));
+    for line in series {
+        assert!(line.contains(r#"region="eu""#), "{line}");
+    }
+    assert!(text.contains("process_resident_memory_bytes"), "{text}");
 
     {
         let capture = testing::capture();
@@ -104,6 +110,7 @@ async fn a_process_exports_spans_and_metrics_and_hides_what_a_panic_holds() {
     telemetry.shutdown().await;
     let traces = "http://collector.example:4318/base/v1/traces";
     let metrics = "http://collector.example:4318/base/v1/metrics";
+    let logs = "http://collector.example:4318/base/v1/logs";
     for (url, text) in [
         (traces, "a_piece_of_work"),
         (traces, "j-1"),
@@ -111,6 +118,9 @@ async fn a_process_exports_spans_and_metrics_and_hides_what_a_panic_holds() {
         (traces, "domicile.region"),
         (metrics, "domicile.test.things"),
         (metrics, "domicile.region"),
+        (logs, "the work is done"),
+        (logs, "one-of-two"),
+        (logs, "domicile.region"),
     ] {
         assert!(collector.has(url, text), "{text} at {url}");
     }

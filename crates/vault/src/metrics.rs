@@ -8,6 +8,7 @@ use opentelemetry::{KeyValue, global};
 pub(crate) struct VaultMetrics {
     data_keys: Gauge<u64>,
     unwrap_failures: Counter<u64>,
+    region_key_age_seconds: Gauge<f64>,
 }
 
 /// The classes of failures that a healthy region never sees.
@@ -34,6 +35,11 @@ pub(crate) static METRICS: LazyLock<VaultMetrics> = LazyLock::new(|| {
                 "Live data keys by the region key that wraps them, and whether that one is configured",
             )
             .build(),
+        region_key_age_seconds: meter
+            .f64_gauge("domicile.vault.region_key.age")
+            .with_unit("s")
+            .with_description("How long ago this region first used the region key that seals now")
+            .build(),
         unwrap_failures: meter
             .u64_counter("domicile.vault.unwrap.failures")
             .with_description("Data keys that could not be unwrapped, by class")
@@ -51,6 +57,11 @@ impl VaultMetrics {
 
     pub(crate) fn unwrap_failed(&self, class: &'static str) {
         self.unwrap_failures.add(1, &[KeyValue::new("class", class)]);
+    }
+
+    pub(crate) fn region_key_age(&self, region_key: &str, seconds: f64) {
+        self.region_key_age_seconds
+            .record(seconds, &[KeyValue::new("region_key", region_key.to_owned())]);
     }
 
     pub(crate) fn data_keys(&self, region_key: &str, configured: bool, data_keys: u64) {

@@ -157,11 +157,28 @@ impl Vault {
         Ok(())
     }
 
+    /// How long ago the region first used the key that seals now; nothing while it has no mark yet.
+    async fn sealing_key_age(&self) -> Result<Option<Duration>, StoreError> {
+        let sealing = self.inner.region_keys.sealing().id();
+        let mut conn = self.inner.db.conn().await?;
+        let marked_at = store::marked_at(&mut conn, sealing).await?;
+        let now = self.inner.ids.clock().now();
+        Ok(marked_at.map(|at| (now - at).to_std().unwrap_or_default()))
+    }
+
     /// Keeps the metrics of data keys up to date until it is stopped.
     pub async fn sample(&self, stop: CancellationToken) {
         // A region key on which nothing hangs any more must show zero and not its last value.
         let mut shown = BTreeSet::new();
         while !stop.is_cancelled() {
+            match self.sealing_key_age().await {
+                Ok(Some(age)) => {
+                    let sealing = self.inner.region_keys.sealing().id();
+                    METRICS.region_key_age(sealing, age.as_secs_f64());
+                }
+                Ok(None) => {}
+                Err(error) => warn!(%error, "the age of the region key could not be read"),
+            }
             match self.status().await {
                 Ok(status) => {
                     let mut gone = std::mem::take(&mut shown);

@@ -193,6 +193,17 @@ pub(crate) async fn key_marks(conn: &mut Conn) -> Result<Vec<KeyMark>, StoreErro
         .collect())
 }
 
+/// When the region first used this region key.
+pub(crate) async fn marked_at(conn: &mut Conn, region_key_id: &str) -> Result<Option<Timestamp>, StoreError> {
+    use region_key_marks as t;
+    Ok(t::table
+        .find(region_key_id)
+        .select(t::marked_at)
+        .first(conn)
+        .await
+        .optional()?)
+}
+
 /// Keeps a key's mark, unless another process was first.
 pub(crate) async fn insert_key_mark(
     conn: &mut Conn,

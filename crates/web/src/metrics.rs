@@ -6,6 +6,9 @@ use domicile_zoom::signature::Verified;
 use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
 use opentelemetry::{KeyValue, global};
 
+const VERIFIED: &str = "verified";
+const CHALLENGE_ANSWERED: &str = "challenge_answered";
+
 /// Why a request of Zoom's was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -25,6 +28,22 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
+    const ALL: [Self; 13] = [
+        Self::Missing,
+        Self::Duplicated,
+        Self::Malformed,
+        Self::Mismatch,
+        Self::Stale,
+        Self::Future,
+        Self::PlainToken,
+        Self::TooLarge,
+        Self::Encoded,
+        Self::BodyLost,
+        Self::NoRoom,
+        Self::RequiredHeader,
+        Self::TurnedAway,
+    ];
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Missing => "signature_missing",
@@ -97,12 +116,26 @@ impl Metrics {
         }
     }
 
+    /// Shows every outcome on Zoom's endpoint from the start, so that a rate has a zero to begin at.
+    pub(crate) fn start_at_zero(&self, endpoint: &'static str) {
+        let outcomes = Refusal::ALL.map(Refusal::as_str);
+        for outcome in outcomes.into_iter().chain([CHALLENGE_ANSWERED]) {
+            self.count(endpoint, outcome, 0);
+        }
+        let labels = [
+            KeyValue::new("endpoint", endpoint),
+            KeyValue::new("outcome", VERIFIED),
+            KeyValue::new("secret", 0),
+        ];
+        self.zoom_requests.add(0, &labels);
+    }
+
     pub(crate) fn verified(&self, endpoint: &'static str, verified: Verified) {
         self.zoom_requests.add(
             1,
             &[
                 KeyValue::new("endpoint", endpoint),
-                KeyValue::new("outcome", "verified"),
+                KeyValue::new("outcome", VERIFIED),
                 KeyValue::new("secret", i64::try_from(verified.secret_index).unwrap_or(-1)),
             ],
         );
@@ -113,16 +146,16 @@ impl Metrics {
     }
 
     pub(crate) fn challenged(&self, endpoint: &'static str) {
-        self.outcome(endpoint, "challenge_answered");
+        self.count(endpoint, CHALLENGE_ANSWERED, 1);
     }
 
     pub(crate) fn refused(&self, endpoint: &'static str, refusal: Refusal) {
-        self.outcome(endpoint, refusal.as_str());
+        self.count(endpoint, refusal.as_str(), 1);
     }
 
-    fn outcome(&self, endpoint: &'static str, outcome: &'static str) {
+    fn count(&self, endpoint: &'static str, outcome: &'static str, requests: u64) {
         self.zoom_requests.add(
-            1,
+            requests,
             &[
                 KeyValue::new("endpoint", endpoint),
                 KeyValue::new("outcome", outcome),

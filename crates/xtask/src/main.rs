@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // A developer's tool talks to its terminal.
 #![allow(clippy::case_sensitive_file_extension_comparisons)] // The tree's own names are in lower case.
 
+mod alerts;
 mod bench;
 mod cli;
 mod demo;

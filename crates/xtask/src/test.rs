@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use domicile_localpg::{Cluster, binaries::program_exists};
 
 use crate::run::{Outcome, note, shown};
-use crate::{generate, helm, interop, moto, tidy, tree};
+use crate::{alerts, generate, helm, interop, moto, tidy, tree};
 
 /// Where the tests find their server; `domicile_testkit::db` reads it.
 const SERVER_URL_VARIABLE: &str = "DOMICILE_TEST_DATABASE_URL";
@@ -23,6 +23,9 @@ pub(crate) struct Args {
     /// Only render the Helm chart for every region and scenario with a real helm, and check what comes out; installs it with pip
     #[arg(long, conflicts_with_all = ["interop", "netns"])]
     helm: bool,
+    /// Only test the alerts: each rule with Prometheus' promtool, firing and silent; fetches Debian's where there is none
+    #[arg(long, conflicts_with_all = ["interop", "netns", "helm"])]
+    alerts: bool,
 }
 
 /// Runs everything and says how long each step took.
@@ -32,6 +35,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
         steps.run("two regions in two network namespaces", apart)
     } else if args.helm {
         steps.run("the Helm chart", helm::run)
+    } else if args.alerts {
+        steps.run("alerts", alerts::run)
     } else {
         all(args, &mut steps)
     };

@@ -169,7 +169,7 @@ impl ZoomApi {
             .header(header::ACCEPT, "application/json")
             .body(Bytes::new())
             .map_err(|_| ApiError::NotARequest)?;
-        let answer = transport::send(&self.http, request, MAX_ANSWER_BYTES)
+        let answer = transport::send(&self.http, self.clock.as_ref(), request, MAX_ANSWER_BYTES)
             .await
             .map_err(|(NoAnswer::NotSent(cause) | NoAnswer::Lost(cause))| ApiError::Egress(cause))?;
         if answer.status.is_success() {

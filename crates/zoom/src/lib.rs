@@ -22,6 +22,7 @@ pub mod chat;
 
 pub mod manifest;
 
+mod metrics;
 mod transport;
 mod wire;
 

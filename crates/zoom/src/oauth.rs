@@ -204,7 +204,7 @@ impl ZoomOAuth {
     }
 
     async fn call(&self, request: Request<Bytes>) -> Result<Answer, OAuthError> {
-        let answer = transport::send(&self.http, request, MAX_ANSWER_BYTES)
+        let answer = transport::send(&self.http, self.clock.as_ref(), request, MAX_ANSWER_BYTES)
             .await
             .map_err(|no_answer| match no_answer {
                 NoAnswer::NotSent(cause) => OAuthError::Unreachable(cause),

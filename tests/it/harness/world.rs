@@ -465,6 +465,7 @@ fn telemetry() -> Arc<Telemetry> {
         let settings = TelemetrySettings {
             service_name: "domicile".to_owned(),
             service_version: "test".to_owned(),
+            instance_id: "test".to_owned(),
             region: "eu".parse::<RegionId>().unwrap(),
             log_format: LogFormat::Text,
             log_filter: "warn".to_owned(),

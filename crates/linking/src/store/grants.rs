@@ -335,6 +335,11 @@ pub(crate) async fn count_troubled(conn: &mut Conn) -> Result<Vec<(GrantState, i
         .collect()
 }
 
+/// How many grants there are.
+pub(crate) async fn count(conn: &mut Conn) -> Result<i64, StoreError> {
+    Ok(t::table.count().get_result(conn).await?)
+}
+
 /// A grant whose link has ended, as far as erasure needs it.
 pub(crate) struct EndedGrant {
     pub(crate) link: LinkId,

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use domicile_kernel::random::random_bytes;
@@ -129,10 +129,11 @@ impl Shared {
         let Some(attempt) = self.begin(lease, &target).await? else {
             return self.finish(lease).await;
         };
+        let started = Instant::now();
         match self.store(lease, &target, attempt.key()).await {
             Ok(Some((finished, object))) => {
                 attempt.keep();
-                METRICS.stored(object.size_bytes);
+                METRICS.stored(object.size_bytes, started.elapsed());
                 info!(file.id = %id, size_bytes = object.size_bytes, "a recording file is stored");
                 Ok(finished)
             }

@@ -145,7 +145,8 @@ impl Shared {
             data_sealed: telling.key.seal(Place::new("events", "data_sealed", id), &data)?,
         };
         self.outbox.write(conn, event).await?;
-        METRICS.ended(status);
+        // Since the latest event that brought files: a transcript may follow a day later.
+        METRICS.ended(status, (now - recording.updated_at).to_std().unwrap_or_default());
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ pub(crate) struct RecordingRow {
     pub(crate) topic_sealed: Option<Vec<u8>>,
     pub(crate) started_at: Option<Timestamp>,
     status: String,
+    pub(crate) updated_at: Timestamp,
 }
 
 impl RecordingRow {

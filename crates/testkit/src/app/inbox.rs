@@ -19,6 +19,9 @@ pub struct ReceivedEvent {
     pub webhook_timestamp: String,
     /// `webhook-signature` of the first delivery.
     pub webhook_signature: String,
+    /// `traceparent` of the first delivery: the trace that it belongs to.
+    #[serde(default)]
+    pub traceparent: Option<String>,
     /// The exact body that was signed.
     pub body: String,
     /// When the first delivery came.

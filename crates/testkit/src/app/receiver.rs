@@ -97,7 +97,12 @@ pub(super) async fn take(request: HttpRequest, body: web::Bytes, app: web::Data<
         return HttpResponse::Unauthorized().body("The signature of this event is not good.");
     };
     let [webhook_id, webhook_timestamp, webhook_signature] = values;
+    let traceparent = request
+        .headers()
+        .get("traceparent")
+        .and_then(|value| value.to_str().ok());
     let event = ReceivedEvent {
+        traceparent: traceparent.map(str::to_owned),
         webhook_id,
         webhook_timestamp,
         webhook_signature,

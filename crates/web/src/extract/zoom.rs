@@ -90,6 +90,8 @@ impl ZoomEndpointVerifier {
 
     /// A verifier with the default window and limits. The name goes into metrics and rows: `events`, `bot`.
     pub fn new(endpoint: &'static str, secrets: WebhookSecrets, clock: Arc<dyn Clock>) -> Self {
+        let metrics = Metrics::global();
+        metrics.start_at_zero(endpoint);
         Self {
             endpoint,
             secrets,
@@ -100,7 +102,7 @@ impl ZoomEndpointVerifier {
             budget: BodyBudget::new(Self::DEFAULT_BUDGET_BYTES),
             admission: None,
             clock,
-            metrics: Metrics::global(),
+            metrics,
         }
     }
 

@@ -54,14 +54,15 @@ impl Line {
             domicile.client = Empty,
             domicile.request_id = %request_id,
         );
-        // Only the app is trusted to name the trace that its request belongs to.
-        if settings.listener == Listener::App
-            && let Some(parent) = request
-                .headers()
-                .get("traceparent")
-                .and_then(|value| value.to_str().ok())
-        {
-            domicile_telemetry::set_parent(&span, parent);
+        let named = request.headers().get("traceparent");
+        if let Some(named) = named.and_then(|value| value.to_str().ok()) {
+            match settings.listener {
+                // Only the app is trusted to name the trace that its request belongs to.
+                Listener::App => domicile_telemetry::set_parent(&span, named),
+                // Zoom's own trace, for whoever asks Zoom about a request; anybody can send one, so it decides nothing.
+                Listener::Public => domicile_telemetry::add_link(&span, named),
+                Listener::Ops => {}
+            }
         }
         let mut attributes = Vec::with_capacity(6);
         attributes.extend([

@@ -122,7 +122,7 @@ impl ZoomApi {
             return Err(PassThroughError::HostNotAllowed);
         }
         let request = request(&url, token, call, headers, body)?;
-        let answer = transport::send(&self.http, request, MAX_ANSWER_BYTES)
+        let answer = transport::send(&self.http, self.clock.as_ref(), request, MAX_ANSWER_BYTES)
             .await
             .map_err(|no_answer| match no_answer {
                 NoAnswer::NotSent(cause) => PassThroughError::Unreachable(cause),

@@ -273,7 +273,7 @@ impl ManifestApi {
         }
         let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
         let request = request.body(body).map_err(|_| ApiError::NotARequest)?;
-        transport::send(&self.http, request, MAX_ANSWER_BYTES)
+        transport::send(&self.http, self.clock.as_ref(), request, MAX_ANSWER_BYTES)
             .await
             .map_err(|(NoAnswer::NotSent(cause) | NoAnswer::Lost(cause))| ApiError::Egress(cause))
     }

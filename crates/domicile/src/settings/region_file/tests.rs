@@ -184,7 +184,8 @@ fn faults(environment: &BTreeMap<String, String>) -> Vec<String> {
 #[test]
 fn what_the_file_says_is_a_complete_environment_and_covers_every_setting() {
     let mut covered = BTreeSet::new();
-    for host in [Host::simple(), Host::full(), Host::other()] {
+    for host in [Host::simple as fn() -> Host, Host::full, Host::other] {
+        let host = host();
         let environment = host.environment();
         assert_eq!(faults(&environment), [""; 0]);
         covered.extend(environment.into_keys());
@@ -200,7 +201,8 @@ fn what_the_file_says_is_a_complete_environment_and_covers_every_setting() {
 
 #[test]
 fn the_fence_lets_out_exactly_what_network_policies_are_made_of() {
-    for host in [Host::simple(), Host::full(), Host::other()] {
+    for host in [Host::simple as fn() -> Host, Host::full, Host::other] {
+        let host = host();
         let environment: Environment = host.environment().into_iter().collect();
         let settings = Settings::from_environment(&environment).unwrap();
         let listed = destinations(&host.file);
@@ -227,7 +229,8 @@ fn the_fence_lets_out_exactly_what_network_policies_are_made_of() {
 
 #[test]
 fn every_setting_that_says_something_else_is_a_fault_that_keeps_the_value_for_itself() {
-    for host in [Host::simple(), Host::full(), Host::other()] {
+    for host in [Host::simple as fn() -> Host, Host::full, Host::other] {
+        let host = host();
         let right = host.environment();
         for variable in variables(&host.file) {
             let Value::Text(text) = variable.value else {
