@@ -294,7 +294,7 @@ impl ChatApi {
         let request = request
             .body(body.cloned().unwrap_or_default())
             .map_err(|_| ChatError::NotARequest)?;
-        let answer = transport::send(&self.http, request, MAX_ANSWER_BYTES).await?;
+        let answer = transport::send(&self.http, self.clock.as_ref(), request, MAX_ANSWER_BYTES).await?;
         if answer.status.is_success() {
             Ok(answer)
         } else {
