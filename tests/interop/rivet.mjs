@@ -114,7 +114,7 @@ test("rivet accepts a body with characters beyond ASCII", async () => {
 for (const signature of ["tampered_body", "wrong_secret", "missing"]) {
     test(`rivet refuses a webhook with the signature fault ${signature}`, async () => {
         const row = await send({ event: "user.deactivated", user_id: "interop_user", signature });
-        assert.equal(row.state, "refused");
+        assert.equal(row.state, "refused", JSON.stringify(row.attempts));
         assert.deepEqual(row.attempts.map((attempt) => attempt.result), [{ status: 400 }]);
         assert.deepEqual(received, []);
     });

@@ -82,6 +82,13 @@ pub(super) const FORM: &[Mutation] = &[
     ),
     breaks(
         UK,
+        "        welcome:\n",
+        "        words: {help: {command: two words}}\n        welcome:\n",
+        Rule::Value,
+        "zoom.apps.bot.chat.words.help.command",
+    ),
+    breaks(
+        UK,
         "imageDigest: sha256:9f",
         "imageDigest: latest:9f",
         Rule::Value,
