@@ -193,7 +193,7 @@ fn bots(sim: &Sim, view: &View) -> Markup {
             @for app in &apps {
                 @let mine = grants.iter().any(|it| it.client_id == app.client_id && it.user_id == view.user);
                 div.item {
-                    h3 { (app.name) }
+                    h2 { (app.name) }
                     @if let Some(bot) = &app.bot {
                         p.faint { "command " code { "/" (bot.slash_command) } " · " code { (bot.robot_jid) } }
                     }
