@@ -1,6 +1,7 @@
 //! The command line.
 
 mod admission;
+mod doctor;
 mod evidence;
 mod inbox;
 mod keys;
@@ -48,6 +49,11 @@ enum Command {
     Work,
     /// Serve and work in one process
     Run,
+    /// Examine everything that the region needs, and say what is wrong and what to do
+    ///
+    /// Nothing is changed, but for a small object that is written to the storage, read back and deleted. Ends with 0 where
+    /// nothing is at fault, and with 1 where something is.
+    Doctor(doctor::DoctorArgs),
     /// Say which Zoom accounts may link, where the region admits by account
     Admission {
         #[command(subcommand)]
@@ -115,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::AppKey { name, region } => app_key(&name, &region),
         Command::Region { command } => region::run(command),
         Command::Admission { command } => in_runtime(admission::run(environment, command)),
+        Command::Doctor(arguments) => return ended(in_runtime(doctor::run(environment, arguments))),
         Command::Evidence(arguments) => evidence::run(environment, arguments),
         Command::Inbox { command } => in_runtime(inbox::run(environment, command)),
         Command::Keys { command } => in_runtime(keys::run(environment, command)),

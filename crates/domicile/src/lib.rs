@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod settings;
 
+pub mod doctor;
 pub mod marks;
 pub mod outside;
 mod plugs;

@@ -157,6 +157,18 @@ impl ZoomOAuth {
         http.outcome(answer)
     }
 
+    /// A token of the app itself, without a user (RFC 6749 section 4.4): for the chatbot, and to see whether Zoom knows id
+    /// and secret.
+    pub async fn client_credentials(&self) -> Result<TokenSet, OAuthError> {
+        let http = TokenEndpoint::new(self);
+        let answer = self
+            .client
+            .exchange_client_credentials()
+            .request_async(&http)
+            .await;
+        http.outcome(answer)
+    }
+
     /// Ends the grant of this access token at Zoom. A token that is dead already is a success.
     ///
     /// Written by hand: RFC 7009's client in `oauth2` insists on https, which a Zoom on a loopback host has not.
