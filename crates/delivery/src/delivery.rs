@@ -75,6 +75,11 @@ impl Delivery {
         }
     }
 
+    /// Whether events are delivered; without a destination the app pulls them.
+    pub fn has_destination(&self) -> bool {
+        self.inner.settings.destination.is_some()
+    }
+
     /// The handler of the jobs `delivery.mailbox`; none where events have no destination.
     pub fn handler(&self) -> Option<Arc<dyn Handler>> {
         let destination = self.inner.settings.destination.as_ref();

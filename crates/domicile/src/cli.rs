@@ -1,10 +1,15 @@
 //! The command line.
 
 mod admission;
+mod deliveries;
 mod doctor;
 mod evidence;
 mod inbox;
+mod jobs;
 mod keys;
+mod links;
+mod output;
+mod recordings;
 mod region;
 mod zoom_app;
 
@@ -12,12 +17,15 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use domicile_egress::Contacts;
 use domicile_kernel::RegionId;
+use domicile_kernel::state::TextState;
 use domicile_telemetry::{LogFormat, Telemetry, TelemetrySettings};
 use domicile_web::extract::AppKeys;
 use opentelemetry_http::HttpClient;
+use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -64,6 +72,26 @@ enum Command {
         #[command(subcommand)]
         command: inbox::InboxCommand,
     },
+    /// Look at background work, and let what is in quarantine be tried again
+    Jobs {
+        #[command(subcommand)]
+        command: jobs::JobsCommand,
+    },
+    /// Look at links and how their grants do
+    Links {
+        #[command(subcommand)]
+        command: links::LinksCommand,
+    },
+    /// Look at recordings and their files, and fetch again what failed
+    Recordings {
+        #[command(subcommand)]
+        command: recordings::RecordingsCommand,
+    },
+    /// Look at the events for the app, and deliver them again
+    Deliveries {
+        #[command(subcommand)]
+        command: deliveries::DeliveriesCommand,
+    },
     /// Look after the region's key-encryption keys
     Keys {
         #[command(subcommand)]
@@ -88,6 +116,11 @@ enum Command {
     Region {
         #[command(subcommand)]
         command: region::RegionCommand,
+    },
+    /// Write the completions of a shell: `source <(domicile completion bash)`
+    Completion {
+        /// Whose
+        shell: Shell,
     },
     /// Look at the configuration without starting anything
     Config {
@@ -123,6 +156,11 @@ pub fn main() -> ExitCode {
         Command::Admission { command } => in_runtime(admission::run(environment, command)),
         Command::Doctor(arguments) => return ended(in_runtime(doctor::run(environment, arguments))),
         Command::Evidence(arguments) => evidence::run(environment, arguments),
+        Command::Completion { shell } => completion(shell),
+        Command::Deliveries { command } => in_runtime(deliveries::run(environment, command)),
+        Command::Jobs { command } => in_runtime(jobs::run(environment, command)),
+        Command::Links { command } => in_runtime(links::run(environment, command)),
+        Command::Recordings { command } => in_runtime(recordings::run(environment, command)),
         Command::Inbox { command } => in_runtime(inbox::run(environment, command)),
         Command::Keys { command } => in_runtime(keys::run(environment, command)),
         Command::ZoomApp { command } => return ended(in_runtime(zoom_app::run(environment, command))),
@@ -140,9 +178,53 @@ fn ended(result: Result<ExitCode, Failure>) -> ExitCode {
         Err(failure) => {
             // Standard error is all that is left to say it on.
             let _ = writeln!(std::io::stderr(), "domicile: {}", chain(failure.as_ref()));
-            ExitCode::FAILURE
+            if failure.is::<NotFound>() {
+                ExitCode::from(NOT_FOUND)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
+}
+
+/// What was asked for by its id is not there; the command ends with its own code.
+#[derive(Debug, Error)]
+#[error("there is no {what} {id}")]
+struct NotFound {
+    what: &'static str,
+    id: String,
+}
+
+/// The exit code of [`NotFound`].
+const NOT_FOUND: u8 = 3;
+
+fn not_found(what: &'static str, id: impl ToString) -> Failure {
+    Box::new(NotFound {
+        what,
+        id: id.to_string(),
+    })
+}
+
+/// The region of this environment, with resources that are its own.
+async fn opened(environment: &Environment) -> Result<Region, Failure> {
+    let settings = Settings::from_environment(environment)?;
+    let region = Region::build(settings, outside::ids())?;
+    region.check().await?;
+    Ok(region)
+}
+
+/// Reads a state; all that there are stand in the message.
+fn state<S: TextState + Send + Sync>(text: &str) -> Result<S, String> {
+    S::from_text(text).map_err(|_| {
+        let all: Vec<_> = S::ALL.iter().map(|state| state.as_str()).collect();
+        format!("it is one of {}", all.join(", "))
+    })
+}
+
+fn completion(shell: Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "domicile", &mut script);
+    Ok(std::io::stdout().write_all(&script)?)
 }
 
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {

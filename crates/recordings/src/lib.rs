@@ -11,6 +11,7 @@ mod fetch;
 mod format;
 mod inspect;
 
+pub mod desk;
 mod erase;
 mod library;
 pub mod routes;

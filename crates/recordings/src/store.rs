@@ -1,5 +1,6 @@
 //! The queries of `recordings` and `recording_files`, and what they read of `links`.
 
+pub(crate) mod desk;
 mod files;
 mod recordings;
 

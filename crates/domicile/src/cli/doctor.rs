@@ -3,9 +3,10 @@
 use std::io::{Write, stdout};
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::Failure;
+use super::output::{Format, json};
 use crate::doctor::examine;
 use crate::outside;
 use crate::settings::Environment;
@@ -13,24 +14,16 @@ use crate::settings::Environment;
 #[derive(Args, Clone, Copy)]
 pub(super) struct DoctorArgs {
     /// How to say it
-    #[arg(long, value_enum, default_value_t = Format::Text)]
+    #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-}
-
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    /// For people
-    Text,
-    /// For programs
-    Json,
 }
 
 /// Ends with 0 where nothing is at fault, else with 1.
 pub(super) async fn run(environment: Environment, arguments: DoctorArgs) -> Result<ExitCode, Failure> {
     let report = examine(&environment, outside::ids()).await;
     let text = match arguments.format {
-        Format::Text => report.to_string(),
-        Format::Json => format!("{}\n", serde_json::to_string_pretty(&report)?),
+        Format::Table => report.to_string(),
+        Format::Json => json(&report)?,
     };
     stdout().write_all(text.as_bytes())?;
     Ok(if report.has_faults() {
