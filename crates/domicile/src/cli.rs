@@ -9,6 +9,7 @@ mod jobs;
 mod keys;
 mod links;
 mod output;
+mod reconcile;
 mod recordings;
 mod region;
 mod zoom_app;
@@ -87,6 +88,10 @@ enum Command {
         #[command(subcommand)]
         command: recordings::RecordingsCommand,
     },
+    /// Bring the database and the object storage into agreement after one of them was restored
+    ///
+    /// Without --apply it only says what it would do. It may run beside the service, and again at any time.
+    Reconcile(reconcile::ReconcileArgs),
     /// Look at the events for the app, and deliver them again
     Deliveries {
         #[command(subcommand)]
@@ -160,6 +165,7 @@ pub fn main() -> ExitCode {
         Command::Deliveries { command } => in_runtime(deliveries::run(environment, command)),
         Command::Jobs { command } => in_runtime(jobs::run(environment, command)),
         Command::Links { command } => in_runtime(links::run(environment, command)),
+        Command::Reconcile(arguments) => return ended(in_runtime(reconcile::run(environment, arguments))),
         Command::Recordings { command } => in_runtime(recordings::run(environment, command)),
         Command::Inbox { command } => in_runtime(inbox::run(environment, command)),
         Command::Keys { command } => in_runtime(keys::run(environment, command)),

@@ -13,6 +13,7 @@ use domicile_leases::{Workers, WorkersBuilder};
 use domicile_linking::identity::JWKS_TIMEOUTS;
 use domicile_linking::{Identity, IdentitySettings, LinkEraser, Linking, LinkingParts, LinkingSettings};
 use domicile_objects::{AwsSigner, ObjectStorage, ObjectsError};
+use domicile_recordings::reconcile::Reconciler;
 use domicile_recordings::{Library, RecordingsEraser};
 use domicile_store::{Db, SchemaError, StoreError, check_schema};
 use domicile_vault::{AwsKms, CheckError, InvalidVaultKeys, KMS_TIMEOUTS, RegionKeys, Vault};
@@ -237,6 +238,11 @@ impl Region {
             )
             .drain_timeout(DRAIN_TIMEOUT)
             .build()
+    }
+
+    /// Brings rows, objects and Zoom into agreement.
+    pub fn reconciler(&self) -> Reconciler {
+        Reconciler::new(self.fetching.clone())
     }
 
     /// Every room that keeps something of links: the one list.

@@ -3,6 +3,7 @@
 mod error;
 mod jobs;
 mod ports;
+pub mod reconcile;
 
 mod plan;
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod desk;
 mod files;
+pub(crate) mod reconcile;
 mod recordings;
 
 use std::convert::Infallible;

@@ -1,7 +1,7 @@
 //! `domicile links`: who is linked, and how the grants do.
 
 use clap::{Args, Subcommand};
-use domicile_kernel::state::{LinkStatus, ReauthorizationReason};
+use domicile_kernel::state::{LinkStatus, ReauthorizationReason, TextState};
 use domicile_kernel::{LinkId, Subject, ZoomAccountId, ZoomUserId};
 use domicile_linking::desk::{LinkSelection, LinksDesk};
 use serde_json::json as object;
@@ -89,8 +89,8 @@ pub(super) async fn run(environment: Environment, command: LinksCommand) -> Resu
                     [
                         time(link.created_at),
                         link.id.to_string(),
-                        link.status.to_string(),
-                        or_dash(link.reauthorization_reason),
+                        link.status.as_str().to_owned(),
+                        or_dash(link.reauthorization_reason.map(TextState::as_str)),
                         link.zoom_account_id.to_string(),
                         or_dash(link.zoom_user_id.as_ref()),
                         link.subject.to_string(),

@@ -37,6 +37,11 @@ pub(super) struct Page {
 pub(super) struct Age(TimeDelta);
 
 impl Age {
+    /// How long it is.
+    pub(super) fn span(self) -> TimeDelta {
+        self.0
+    }
+
     /// So long before now.
     pub(super) fn before(self, now: Timestamp) -> Option<Timestamp> {
         now.checked_sub_signed(self.0)

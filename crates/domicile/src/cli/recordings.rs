@@ -1,7 +1,7 @@
 //! `domicile recordings`: how far each has come, and what shall be fetched again.
 
 use clap::{Args, Subcommand};
-use domicile_kernel::state::RecordingStatus;
+use domicile_kernel::state::{RecordingStatus, TextState};
 use domicile_kernel::{RecordingId, Subject, Timestamp, ZoomAccountId};
 use domicile_recordings::desk::{RecordingSelection, RecordingsDesk};
 use domicile_store::audit::Actor;
@@ -111,7 +111,7 @@ pub(super) async fn run(environment: Environment, command: RecordingsCommand) ->
                     [
                         time(it.created_at),
                         it.id.to_string(),
-                        it.status.to_string(),
+                        it.status.as_str().to_owned(),
                         it.zoom_account_id.clone(),
                         time(it.updated_at),
                         it.subject.to_string(),
