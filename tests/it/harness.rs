@@ -4,6 +4,7 @@ pub mod browser;
 pub mod detector;
 pub mod grants;
 pub mod process;
+pub mod tls;
 pub mod wire;
 pub mod world;
 

@@ -159,19 +159,22 @@ pub async fn redrive_selected(
         .select(t::id)
         .order(t::id)
         .limit(limit)
-        .for_update()
         .load(conn)
         .await?;
-    let kinds: Vec<String> = diesel::update(t::table.filter(t::id.eq_any(ids)))
-        .set((
-            t::status.eq(JobStatus::Queued.as_str()),
-            t::attempts.eq(0),
-            t::due_at.eq(now),
-            t::updated_at.eq(now),
-        ))
-        .returning(t::kind)
-        .get_results(conn)
-        .await?;
+    let kinds: Vec<String> = diesel::update(
+        t::table
+            .filter(t::id.eq_any(ids))
+            .filter(t::status.eq(JobStatus::Quarantined.as_str())),
+    )
+    .set((
+        t::status.eq(JobStatus::Queued.as_str()),
+        t::attempts.eq(0),
+        t::due_at.eq(now),
+        t::updated_at.eq(now),
+    ))
+    .returning(t::kind)
+    .get_results(conn)
+    .await?;
     let count = kinds.len();
     for kind in kinds.into_iter().collect::<std::collections::BTreeSet<_>>() {
         notify(conn, &kind).await?;

@@ -140,7 +140,6 @@ pub(crate) async fn again(
         .select((events::id, events::sequence, events::mailbox))
         .order(events::sequence)
         .limit(limit)
-        .for_update()
         .load(conn)
         .await?;
     let ids: Vec<Uuid> = rows.iter().map(|(id, _, _)| *id).collect();
