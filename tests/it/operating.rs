@@ -238,3 +238,26 @@ async fn exit_codes_and_filters_are_those_of_the_page() {
     let help = out(&run(&BTreeMap::new(), &["jobs", "redrive", "--help"]));
     assert!(help.contains("Examples:") && help.contains("--dry-run"), "{help}");
 }
+
+#[test]
+fn the_operators_pages_name_commands_that_there_are() {
+    let pages = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../helm");
+    let help = out(&run(&BTreeMap::new(), &["--help"]));
+    let mut named = 0;
+    for entry in std::fs::read_dir(pages).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "md") {
+            continue;
+        }
+        let page = std::fs::read_to_string(&path).unwrap();
+        for (at, _) in page.match_indices("`domicile ").chain(page.match_indices("$ domicile ")) {
+            let words: Vec<_> = page[at..].split(['`', '\n', '$']).find(|it| !it.is_empty()).unwrap().split_whitespace().collect();
+            let plain = |word: &&&str| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') && !word.starts_with('-');
+            let words: Vec<_> = words.iter().skip(1).take_while(plain).copied().collect();
+            let Some(command) = words.first() else { continue };
+            assert!(help.contains(&format!("  {command} ")), "{}: domicile {command}", path.display());
+            named += 1;
+        }
+    }
+    assert!(named > 20, "{named}");
+}
