@@ -250,12 +250,26 @@ fn the_operators_pages_name_commands_that_there_are() {
             continue;
         }
         let page = std::fs::read_to_string(&path).unwrap();
-        for (at, _) in page.match_indices("`domicile ").chain(page.match_indices("$ domicile ")) {
-            let words: Vec<_> = page[at..].split(['`', '\n', '$']).find(|it| !it.is_empty()).unwrap().split_whitespace().collect();
-            let plain = |word: &&&str| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') && !word.starts_with('-');
+        for (at, _) in page
+            .match_indices("`domicile ")
+            .chain(page.match_indices("$ domicile "))
+        {
+            let words: Vec<_> = page[at..]
+                .split(['`', '\n', '$'])
+                .find(|it| !it.is_empty())
+                .unwrap()
+                .split_whitespace()
+                .collect();
+            let plain = |word: &&&str| {
+                word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') && !word.starts_with('-')
+            };
             let words: Vec<_> = words.iter().skip(1).take_while(plain).copied().collect();
             let Some(command) = words.first() else { continue };
-            assert!(help.contains(&format!("  {command} ")), "{}: domicile {command}", path.display());
+            assert!(
+                help.contains(&format!("  {command} ")),
+                "{}: domicile {command}",
+                path.display()
+            );
             named += 1;
         }
     }

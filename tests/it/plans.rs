@@ -75,7 +75,9 @@ async fn operators_look(region: &Region) {
             ..JobSelection::default()
         },
     ] {
-        domicile_leases::desk::list(&mut conn, &selection, None, 50).await.unwrap();
+        domicile_leases::desk::list(&mut conn, &selection, None, 50)
+            .await
+            .unwrap();
         domicile_leases::desk::redrive_selected(&mut conn, &selection, 50, region.ids.clock().now())
             .await
             .unwrap();

@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use domicile::outside::SystemClock;
 use domicile_egress::Client;
-use domicile_kernel::Secret;
+use domicile_kernel::{Clock, Secret};
 use domicile_zoom::signature::sign;
 use domicile_zoomsim::FileKind;
 use http::Request;
@@ -244,7 +245,7 @@ impl Load {
 
 /// As Zoom does: one connection for each event. The answer, if it is not 2xx in time.
 async fn send(url: Url, client: Client, number: u64) -> Option<String> {
-    let now = chrono::Utc::now();
+    let now = SystemClock.now();
     let body = json!({
         "event": "meeting.ended",
         "event_ts": now.timestamp_millis(),

@@ -221,7 +221,7 @@ impl ObjectStorage {
                     modified_at: meta.last_modified,
                 }
             });
-            Ok(listed)
+            Ok::<_, ObjectsError>(listed)
         };
         stream::once(opened).try_flatten().boxed()
     }

@@ -3,7 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use chrono::{Datelike, TimeDelta};
+use domicile::outside::SystemClock;
+use domicile_kernel::Clock;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -45,11 +51,12 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
         let day = |days: i64| {
-            let then = std::time::UNIX_EPOCH
-                + std::time::Duration::from_secs(
-                    u64::try_from(chrono::Utc::now().timestamp() + days * 86_400).unwrap(),
-                );
-            then.into()
+            let day = SystemClock.now() + TimeDelta::days(days);
+            date_time_ymd(
+                day.year(),
+                day.month().try_into().unwrap(),
+                day.day().try_into().unwrap(),
+            )
         };
         (params.not_before, params.not_after) = (day(days.0), day(days.1));
         let certificate = params.signed_by(&key, &self.issuer).unwrap();

@@ -207,7 +207,10 @@ async fn keys(doctor: &Doctor, db: &Db) -> Vec<Finding> {
         Ok(keys) => keys,
         Err(error) => {
             let remedy = format!("correct {KEYS}: each entry is id:base64 of 32 bytes, or id:aws-kms:ARN");
-            return vec![Finding::fault(KEYS_FIT, chain(&error), remedy)];
+            return vec![
+                Finding::skipped(KEYS_MARK, "the keys cannot be used"),
+                Finding::fault(KEYS_FIT, chain(&error), remedy),
+            ];
         }
     };
     let vault = Vault::new(db.clone(), doctor.ids.clone(), keys);

@@ -95,10 +95,11 @@ impl Reconciler {
                         return Ok(false);
                     }
                     store::set_status(conn, recording.id(), RecordingStatus::Fetching, now).await?;
+                    let account = recording.account();
                     let job = NewJob {
                         kind: FETCH,
                         key: &row.id.to_string(),
-                        lane: Some(recording.account().as_str()),
+                        lane: Some(account.as_str()),
                         due_at: now,
                         traceparent: None,
                     };
