@@ -109,7 +109,7 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "\nRegion {}: {} faults, {} warnings, {} skipped, {} ok.",
+            "\nRegion {}. Faults: {}, warnings: {}, skipped: {}, ok: {}.",
             self.region.as_deref().unwrap_or("unknown"),
             self.count(Severity::Fault),
             self.count(Severity::Warning),
@@ -152,7 +152,7 @@ mod tests {
         );
         assert!(text.contains("-> start it\n"), "{text}");
         assert!(
-            text.ends_with("Region eu: 1 faults, 0 warnings, 0 skipped, 1 ok.\n"),
+            text.ends_with("Region eu. Faults: 1, warnings: 0, skipped: 0, ok: 1.\n"),
             "{text}"
         );
     }
