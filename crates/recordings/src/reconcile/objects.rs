@@ -40,7 +40,7 @@ impl Reconciler {
             };
             for object in objects {
                 report.objects += 1;
-                if let Some(found) = self.judge(&object, &rows, old) {
+                if let Some(found) = judge(&object, &rows, old) {
                     report
                         .found
                         .extend(self.carry_out(&object, found, options.apply).await?);
@@ -48,49 +48,6 @@ impl Reconciler {
             }
         }
         Ok(())
-    }
-
-    /// What does not agree of an object; nothing where its row names it.
-    fn judge(
-        &self,
-        object: &ListedObject,
-        rows: &HashMap<FileId, FileRow>,
-        old: Timestamp,
-    ) -> Option<Reconciled> {
-        let key = object.key.as_str();
-        let Some(id) = file_of(key) else {
-            let found = Reconciled::new(Discrepancy::ForeignName, Act::Keep).object(key);
-            return Some(found.because("the name is none that this service gives"));
-        };
-        let row = rows.get(&id);
-        let names = |row: &FileRow| {
-            row.object_key.as_deref() == Some(key)
-                || row
-                    .attempt_key()
-                    .is_ok_and(|attempt| attempt.is_some_and(|it| it.as_str() == key))
-        };
-        if row.is_some_and(names) {
-            return None;
-        }
-        let orphan = |act| Reconciled::new(Discrepancy::Orphan, act).file(id).object(key);
-        let unclaimed = |act| Reconciled::new(Discrepancy::Unclaimed, act).file(id).object(key);
-        let Some(row) = row else {
-            return Some(if object.modified_at > old {
-                orphan(Act::Keep).because("it is younger than the grace time")
-            } else {
-                orphan(Act::Delete)
-            });
-        };
-        let announced = row.announced_size_bytes.and_then(|size| u64::try_from(size).ok());
-        Some(match row.status() {
-            Ok(FileStatus::Stored) if object.modified_at > old => {
-                orphan(Act::Keep).because("it is younger than the grace time")
-            }
-            Ok(FileStatus::Stored) => orphan(Act::Delete),
-            Ok(FileStatus::Failed) if announced == Some(object.size_bytes) => unclaimed(Act::Adopt),
-            Ok(FileStatus::Failed) => unclaimed(Act::Keep).because("it has not the size that Zoom announced"),
-            _ => unclaimed(Act::Keep).because("the file is still to be fetched; run this again after that"),
-        })
     }
 
     /// Does what was judged, unless the row has changed since.
@@ -163,6 +120,48 @@ impl Reconciler {
             )
             .await?)
     }
+}
+
+/// What does not agree of an object; nothing where its row names it.
+fn judge(
+    object: &ListedObject,
+    rows: &HashMap<FileId, FileRow>,
+    old: Timestamp,
+) -> Option<Reconciled> {
+    let key = object.key.as_str();
+    let Some(id) = file_of(key) else {
+        let found = Reconciled::new(Discrepancy::ForeignName, Act::Keep).object(key);
+        return Some(found.because("the name is none that this service gives"));
+    };
+    let row = rows.get(&id);
+    let names = |row: &FileRow| {
+        row.object_key.as_deref() == Some(key)
+            || row
+                .attempt_key()
+                .is_ok_and(|attempt| attempt.is_some_and(|it| it.as_str() == key))
+    };
+    if row.is_some_and(names) {
+        return None;
+    }
+    let orphan = |act| Reconciled::new(Discrepancy::Orphan, act).file(id).object(key);
+    let unclaimed = |act| Reconciled::new(Discrepancy::Unclaimed, act).file(id).object(key);
+    let Some(row) = row else {
+        return Some(if object.modified_at > old {
+            orphan(Act::Keep).because("it is younger than the grace time")
+        } else {
+            orphan(Act::Delete)
+        });
+    };
+    let announced = row.announced_size_bytes.and_then(|size| u64::try_from(size).ok());
+    Some(match row.status() {
+        Ok(FileStatus::Stored) if object.modified_at > old => {
+            orphan(Act::Keep).because("it is younger than the grace time")
+        }
+        Ok(FileStatus::Stored) => orphan(Act::Delete),
+        Ok(FileStatus::Failed) if announced == Some(object.size_bytes) => unclaimed(Act::Adopt),
+        Ok(FileStatus::Failed) => unclaimed(Act::Keep).because("it has not the size that Zoom announced"),
+        _ => unclaimed(Act::Keep).because("the file is still to be fetched; run this again after that"),
+    })
 }
 
 fn parsed(key: &str) -> Result<domicile_objects::ObjectKey, RecordingsError> {
