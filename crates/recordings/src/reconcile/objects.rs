@@ -123,11 +123,7 @@ impl Reconciler {
 }
 
 /// What does not agree of an object; nothing where its row names it.
-fn judge(
-    object: &ListedObject,
-    rows: &HashMap<FileId, FileRow>,
-    old: Timestamp,
-) -> Option<Reconciled> {
+fn judge(object: &ListedObject, rows: &HashMap<FileId, FileRow>, old: Timestamp) -> Option<Reconciled> {
     let key = object.key.as_str();
     let Some(id) = file_of(key) else {
         let found = Reconciled::new(Discrepancy::ForeignName, Act::Keep).object(key);
