@@ -1,6 +1,7 @@
 //! A region with everything around it.
 
 pub mod browser;
+pub mod chat;
 pub mod detector;
 pub mod grants;
 pub mod process;

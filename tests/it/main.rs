@@ -11,6 +11,7 @@ mod harness;
 
 mod attacks;
 mod bad_input;
+mod bot;
 mod conflicts;
 mod crash;
 mod doctor;

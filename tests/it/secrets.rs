@@ -1,6 +1,7 @@
 //! INV-3: the real binary goes through a whole story with everything that may fail in it, at its most talkative, and no
 //! secret comes out where it does not belong.
 
+mod bot;
 mod calls;
 mod linking;
 mod recording;
@@ -33,6 +34,7 @@ async fn no_secret_comes_out_where_it_does_not_belong() {
     story.linking(&user).await;
     story.recording(&user).await;
     story.zoom_calls().await;
+    story.bot().await;
     story.refreshes().await;
     for path in ["/metrics", "/readyz", "/livez"] {
         let request = Request::get(story.ops(path)).body(Bytes::new()).unwrap();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use domicile_egress::{Client, Egress, Timeouts, retry_after};
+use domicile_egress::{Client, Egress, EgressError, Timeouts, retry_after};
 use domicile_kernel::{EventId, Ids, MailboxId, Subject, Timestamp};
 use domicile_leases::{Handler, NewJob, enqueue};
 use domicile_store::{Conn, Db, NewEvent, Outbox, StoreError};
@@ -21,6 +21,7 @@ use crate::document::document;
 use crate::error::DeliveryError;
 use crate::jobs::{KIND, Mailboxes};
 use crate::metrics::{DELIVERED, METRICS};
+use crate::ports::AnswerReader;
 use crate::settings::{DeliverySettings, Destination};
 use crate::store::{self, Attempt, StoredEvent};
 
@@ -30,7 +31,7 @@ const TIMEOUTS: Timeouts = Timeouts {
     read: Duration::from_secs(15),
     total: Some(Duration::from_secs(15)),
 };
-/// So much of an answer is read, for the connection's sake: unread it could not be used again.
+/// So much of an answer is read, also where it says nothing to us: unread, the connection could not be used again.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// How often depth and age are measured.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(15);
@@ -56,6 +57,8 @@ pub(crate) struct Inner {
 /// What came of one post.
 pub(crate) struct Posted {
     pub(crate) attempt: Attempt,
+    /// What a 2xx answer says, where that was asked for.
+    pub(crate) answer: Option<Bytes>,
     /// Nothing: the app answered 2xx. Else why it counts as failed, and the least wait that the app asked for.
     pub(crate) failure: Option<(DeliveryError, Option<Duration>)>,
 }
@@ -80,10 +83,11 @@ impl Delivery {
         self.inner.settings.destination.is_some()
     }
 
-    /// The handler of the jobs `delivery.mailbox`; none where events have no destination.
-    pub fn handler(&self) -> Option<Arc<dyn Handler>> {
+    /// The handler of the jobs `delivery.mailbox`; none where events have no destination. What the app answers is handed
+    /// to `answers`.
+    pub fn handler(&self, answers: Option<Arc<dyn AnswerReader>>) -> Option<Arc<dyn Handler>> {
         let destination = self.inner.settings.destination.as_ref();
-        destination.map(|_| Arc::new(Mailboxes::new(self.clone())) as Arc<dyn Handler>)
+        destination.map(|_| Arc::new(Mailboxes::new(self.clone(), answers)) as Arc<dyn Handler>)
     }
 
     /// Measures what waits for delivery until `stop` is cancelled. Run it beside the handler.
@@ -153,6 +157,22 @@ impl Delivery {
         }
     }
 
+    /// Erases what a mailbox holds about nobody or about this subject, whether or not it was delivered.
+    pub async fn erase_mailbox(&self, mailbox: MailboxId, subject: &Subject) -> Result<(), StoreError> {
+        loop {
+            let erased = self
+                .inner
+                .db
+                .run_tx("erase_mailbox", async |conn: &mut Conn| {
+                    store::erase_mailbox(conn, mailbox, subject).await
+                })
+                .await?;
+            if erased == 0 {
+                return Ok(());
+            }
+        }
+    }
+
     async fn readable(&self, event: &StoredEvent) -> Result<Option<Box<RawValue>>, DeliveryError> {
         match self.inner.document(event).await {
             Ok(document) => Ok(Some(document)),
@@ -170,7 +190,11 @@ impl Inner {
     }
 
     /// Posts an event to the app once. An error means that it did not come to that.
-    pub(crate) async fn post(&self, event: &StoredEvent) -> Result<Posted, DeliveryError> {
+    pub(crate) async fn post(
+        &self,
+        event: &StoredEvent,
+        reads_answer: bool,
+    ) -> Result<Posted, DeliveryError> {
         let body = self.document(event).await?;
         let started_at = self.ids.clock().now();
         let Some(request) = self.request(event, body.get().as_bytes(), started_at) else {
@@ -178,14 +202,26 @@ impl Inner {
         };
         let started = Instant::now();
         let answer = self.client.send(request).await;
-        let took = started.elapsed();
+        let mut said = None;
         let (answer, failure) = match answer {
             Ok(response) => {
                 let status = response.status();
                 let wait = retry_after(response.headers(), &self.ids.clock().now());
-                // What the app says beyond its status means nothing here.
-                let _ = response.bytes_limited(MAX_ANSWER_BYTES).await;
-                let failure = (!status.is_success()).then_some((DeliveryError::Refused(status), wait));
+                let body = response.bytes_limited(MAX_ANSWER_BYTES).await;
+                let failure = match body {
+                    _ if !status.is_success() => Some((DeliveryError::Refused(status), wait)),
+                    _ if !reads_answer => None,
+                    Ok(body) => {
+                        said = Some(body);
+                        None
+                    }
+                    Err(EgressError::BodyTooLarge { .. }) => {
+                        warn!(event.id = %event.id, "the app's answer is too large to be read");
+                        None
+                    }
+                    // What it asks for may have been lost on the way, so it is asked again.
+                    Err(error) => Some((DeliveryError::Unreachable(error), None)),
+                };
                 (Ok(status.as_u16()), failure)
             }
             Err(error) => {
@@ -193,6 +229,7 @@ impl Inner {
                 (Err(class), Some((DeliveryError::Unreachable(error), None)))
             }
         };
+        let took = started.elapsed();
         let outcome = failure.as_ref().map_or(DELIVERED, |(error, _)| error.class());
         METRICS.attempt(outcome, took);
         Ok(Posted {
@@ -201,6 +238,7 @@ impl Inner {
                 duration_ms: i32::try_from(took.as_millis()).unwrap_or(i32::MAX),
                 answer,
             },
+            answer: said,
             failure,
         })
     }

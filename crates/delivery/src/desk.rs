@@ -46,13 +46,13 @@ pub struct EventEntry {
     pub id: EventId,
     /// The order of writing, and the cursor of the list.
     pub sequence: i64,
-    /// The link whose queue it is in.
+    /// The queue that it is in: a link's id, or one made of the Zoom user who speaks to the bot.
     pub mailbox: MailboxId,
     /// Such as `recording.stored`.
     #[serde(rename = "type")]
     pub event_type: String,
-    /// Whom it is about.
-    pub subject: String,
+    /// Whom it is about; none for what an unlinked Zoom user said to the bot.
+    pub subject: Option<String>,
     /// When it became true.
     pub occurred_at: Timestamp,
     /// `pending` or `delivered`.

@@ -16,7 +16,7 @@ struct Document<'a> {
     version: i16,
     region: &'a RegionId,
     occurred_at: Timestamp,
-    subject: &'a Subject,
+    subject: Option<&'a Subject>,
     data: &'a RawValue,
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn document(
         version: event.version,
         region,
         occurred_at: event.occurred_at,
-        subject: &event.subject,
+        subject: event.subject.as_ref(),
         data: serde_json::from_slice(data.expose()).map_err(malformed)?,
     })
     .map_err(malformed)

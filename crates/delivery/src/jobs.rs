@@ -1,5 +1,6 @@
 //! Delivering a mailbox, one event a run.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,6 +10,7 @@ use domicile_store::Conn;
 use tracing::{Instrument, info, info_span};
 
 use crate::delivery::{Delivery, Posted};
+use crate::ports::{Answer, AnswerReader};
 use crate::store::{self, StoredEvent};
 
 /// A job delivers the mailbox that its key names.
@@ -30,11 +32,30 @@ const POLICY: Policy = Policy {
 /// Runs the jobs of all mailboxes.
 pub(crate) struct Mailboxes {
     delivery: Delivery,
+    answers: Option<Arc<dyn AnswerReader>>,
 }
 
 impl Mailboxes {
-    pub(crate) fn new(delivery: Delivery) -> Self {
-        Self { delivery }
+    pub(crate) fn new(delivery: Delivery, answers: Option<Arc<dyn AnswerReader>>) -> Self {
+        Self { delivery, answers }
+    }
+
+    /// Who reads the answers to an event, if anybody does.
+    fn reader(&self, event: &StoredEvent) -> Option<&Arc<dyn AnswerReader>> {
+        let reads = |answers: &&Arc<dyn AnswerReader>| answers.reads(&event.event_type);
+        self.answers.as_ref().filter(reads)
+    }
+
+    /// Reads what the app answered, if that asks for anything.
+    async fn answer(
+        &self,
+        event: &StoredEvent,
+        posted: &Posted,
+    ) -> Result<Option<Box<dyn Answer>>, JobError> {
+        match (self.reader(event), &posted.answer) {
+            (Some(reader), Some(said)) => reader.read(event.id, said).await,
+            _ => Ok(None),
+        }
     }
 
     /// The mailbox has nothing to deliver; whoever writes to it meanwhile has asked for another run.
@@ -59,6 +80,7 @@ impl Mailboxes {
         event: &StoredEvent,
         posted: &Posted,
     ) -> Result<Finished, JobError> {
+        let answer = self.answer(event, posted).await?;
         let inner = &self.delivery.inner;
         let now = inner.ids.clock().now();
         let finished = inner
@@ -74,6 +96,9 @@ impl Mailboxes {
                     };
                     if store::record_attempt(conn, event.id, &posted.attempt).await? {
                         store::mark_delivered(conn, event.id, now).await?;
+                        if let Some(answer) = &answer {
+                            answer.keep(conn).await?;
+                        }
                     }
                     Ok(finished)
                 },
@@ -90,7 +115,7 @@ impl Mailboxes {
         event: &StoredEvent,
     ) -> Result<Finished, JobError> {
         let inner = &self.delivery.inner;
-        let posted = inner.post(event).await?;
+        let posted = inner.post(event, self.reader(event).is_some()).await?;
         let Some((failure, wait)) = posted.failure else {
             return self.delivered(lease, mailbox, event, &posted).await;
         };

@@ -6,6 +6,7 @@ mod document;
 mod error;
 mod jobs;
 mod metrics;
+mod ports;
 pub mod routes;
 mod secrets;
 mod settings;
@@ -13,6 +14,7 @@ mod store;
 
 pub use delivery::Delivery;
 pub use error::DeliveryError;
+pub use ports::{Answer, AnswerReader};
 pub use secrets::{EventSecrets, InvalidEventSecrets};
 pub use settings::{DeliverySettings, Destination};
 

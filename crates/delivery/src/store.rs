@@ -38,13 +38,22 @@ pub(crate) struct StoredEvent {
     pub(crate) sequence: i64,
     pub(crate) event_type: String,
     pub(crate) version: i16,
-    pub(crate) subject: Subject,
+    pub(crate) subject: Option<Subject>,
     pub(crate) occurred_at: Timestamp,
     pub(crate) data_sealed: Vec<u8>,
     pub(crate) traceparent: Option<String>,
 }
 
-type Row = (Uuid, i64, String, i16, String, Timestamp, Vec<u8>, Option<String>);
+type Row = (
+    Uuid,
+    i64,
+    String,
+    i16,
+    Option<String>,
+    Timestamp,
+    Vec<u8>,
+    Option<String>,
+);
 type Columns = (
     events::id,
     events::sequence,
@@ -73,9 +82,12 @@ fn stored_event(row: Row) -> Result<StoredEvent, StoreError> {
         sequence,
         event_type,
         version,
-        subject: subject.parse().map_err(|_| StoreError::Corrupt {
-            column: "events.subject",
-        })?,
+        subject: subject
+            .map(|subject| subject.parse())
+            .transpose()
+            .map_err(|_| StoreError::Corrupt {
+                column: "events.subject",
+            })?,
         occurred_at,
         data_sealed,
         traceparent,
@@ -105,7 +117,7 @@ pub(crate) async fn insert(
             events::mailbox.eq(event.mailbox.as_uuid()),
             events::type_.eq(event.event_type),
             events::version.eq(event.version),
-            events::subject.eq(event.subject.as_str()),
+            events::subject.eq(event.subject.as_ref().map(Subject::as_str)),
             events::occurred_at.eq(event.occurred_at),
             events::data_sealed.eq(event.data_sealed.as_slice()),
             events::traceparent.eq(traceparent),
@@ -292,6 +304,32 @@ pub(crate) async fn erase_before(
         .load(conn)
         .await?;
     Ok(diesel::delete(events::table.filter(events::id.eq_any(before)))
+        .execute(conn)
+        .await?)
+}
+
+/// Deletes up to [`ERASED_AT_ONCE`] events of a mailbox that are about nobody or about this subject, and says how many.
+pub(crate) async fn erase_mailbox(
+    conn: &mut Conn,
+    mailbox: MailboxId,
+    subject: &Subject,
+) -> Result<usize, StoreError> {
+    let limit = i64::try_from(ERASED_AT_ONCE).unwrap_or(i64::MAX);
+    let of_mailbox = || {
+        events::table
+            .filter(events::mailbox.eq(mailbox.as_uuid()))
+            .select(events::id)
+            .limit(limit)
+    };
+    // Each of the two has an index of its own.
+    let mut ids: Vec<Uuid> = of_mailbox().filter(events::subject.is_null()).load(conn).await?;
+    if ids.is_empty() {
+        ids = of_mailbox()
+            .filter(events::subject.eq(subject.as_str()))
+            .load(conn)
+            .await?;
+    }
+    Ok(diesel::delete(events::table.filter(events::id.eq_any(ids)))
         .execute(conn)
         .await?)
 }

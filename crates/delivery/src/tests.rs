@@ -72,7 +72,7 @@ impl Room {
 
     fn workers(&self) -> Workers {
         Workers::builder(self.db.db(), self.ids.clone())
-            .handler(self.delivery.handler().unwrap())
+            .handler(self.delivery.handler(None).unwrap())
             .build()
     }
 
@@ -87,7 +87,7 @@ impl Room {
             mailbox,
             event_type: "recording.stored",
             version: 1,
-            subject: subject.parse().unwrap(),
+            subject: Some(subject.parse().unwrap()),
             occurred_at: self.clock.now(),
             data_sealed: key
                 .seal(Place::new("events", "data_sealed", id), data.as_bytes())

@@ -9,6 +9,7 @@ mod jobs;
 mod keys;
 mod links;
 mod output;
+mod ready;
 mod reconcile;
 mod recordings;
 mod region;
@@ -117,6 +118,12 @@ enum Command {
         #[command(subcommand)]
         command: zoom_app::ZoomAppCommand,
     },
+    /// Ask a running process, through its ops listener, whether it is ready, and fail if it is not
+    Ready {
+        /// The ops listener, such as domicile-eu-ops:9090
+        #[arg(default_value = "127.0.0.1:9090")]
+        address: String,
+    },
     /// Look at the files of regions: whether they are apart, and what follows from one
     Region {
         #[command(subcommand)]
@@ -157,6 +164,7 @@ pub fn main() -> ExitCode {
             command: ConfigCommand::Check,
         } => check(&environment),
         Command::AppKey { name, region } => app_key(&name, &region),
+        Command::Ready { address } => in_runtime(ready::run(&address)),
         Command::Region { command } => region::run(command),
         Command::Admission { command } => in_runtime(admission::run(environment, command)),
         Command::Doctor(arguments) => return ended(in_runtime(doctor::run(environment, arguments))),

@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod settings;
 
+mod bot;
 pub mod doctor;
 pub mod marks;
 pub mod outside;

@@ -1,5 +1,7 @@
 //! Where rooms meet that never import each other: each plug lends one room's service to another's port.
 
+pub mod bot;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use domicile_delivery::Delivery;
@@ -101,6 +103,9 @@ impl LinkEraser for ErasedEvents {
         self.0
             .erase_before(link.id.into(), &link.subject, "link.revoked")
             .await?;
+        // What the user said to the bot is told in a mailbox of its own.
+        let said = domicile_chatbot::listening::mailbox(&link.zoom_account_id, link.zoom_user_id.as_ref());
+        self.0.erase_mailbox(said, &link.subject).await?;
         Ok(Erasure::Done)
     }
 }

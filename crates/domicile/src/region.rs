@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domicile_chatbot::listening::Listening;
+use domicile_chatbot::{BotEraser, Messages};
 use domicile_custody::Contactbook;
 use domicile_custody::evidence::Deployment;
-use domicile_delivery::{Delivery, DeliverySettings};
+use domicile_delivery::{AnswerReader, Delivery, DeliverySettings};
 use domicile_egress::{Client, Contacts, Egress, EgressError, Fence, HostRule, SystemResolver, Timeouts};
 use domicile_intake::{Dispatcher, Intake, IntakeSettings};
 use domicile_kernel::Ids;
@@ -14,7 +16,7 @@ use domicile_linking::identity::JWKS_TIMEOUTS;
 use domicile_linking::{Identity, IdentitySettings, LinkEraser, Linking, LinkingParts, LinkingSettings};
 use domicile_objects::{AwsSigner, ObjectStorage, ObjectsError};
 use domicile_recordings::reconcile::Reconciler;
-use domicile_recordings::{Library, RecordingsEraser};
+use domicile_recordings::{Library, NoProgress, Progress, RecordingsEraser};
 use domicile_store::{Db, SchemaError, StoreError, check_schema};
 use domicile_vault::{AwsKms, CheckError, InvalidVaultKeys, KMS_TIMEOUTS, RegionKeys, Vault};
 use domicile_web::extract::{BodyBudget, ZoomEndpointVerifier};
@@ -23,7 +25,9 @@ use domicile_zoom::oauth::{InvalidOAuthUrl, ZoomOAuth};
 use thiserror::Error;
 use url::Url;
 
+use crate::bot;
 use crate::marks::{self, MarksError};
+use crate::plugs::bot::{BotAnswers, BotEvents, ErasedMessages, ShownProgress};
 use crate::plugs::{
     AwsRequests, ErasedEvents, ErasedRecordings, KeptBodies, LinkTokens, LinksRouter, RecordingEvents,
 };
@@ -89,6 +93,10 @@ pub struct Region {
     fetching: domicile_recordings::Parts,
     /// Events for the app.
     pub delivery: Delivery,
+    /// What the region's bot says; none where it has no bot.
+    pub bot: Option<Messages>,
+    /// Hears what is said to it.
+    listening: Option<Listening>,
     /// Writes down whom the process talks to.
     pub contactbook: Contactbook,
     /// The way out, for what is said of it.
@@ -96,7 +104,7 @@ pub struct Region {
 }
 
 /// A way out for calls with small answers.
-const CALL: Timeouts = Timeouts {
+pub(crate) const CALL: Timeouts = Timeouts {
     connect: Duration::from_secs(5),
     read: Duration::from_secs(15),
     total: Some(Duration::from_secs(30)),
@@ -119,7 +127,7 @@ impl Region {
         let vault = Vault::new(db.clone(), ids.clone(), keys);
         let zoom_hosts = Arc::new(settings.zoom.hosts.clone());
         let zoom_client = egress.client("zoom_api", CALL).for_foreign_urls();
-        let api = ZoomApi::new(zoom_client, zoom_hosts, Arc::clone(&clock));
+        let api = ZoomApi::new(zoom_client, Arc::clone(&zoom_hosts), Arc::clone(&clock));
         let redirect_uri = settings
             .http
             .public_url
@@ -143,6 +151,18 @@ impl Region {
             vault.clone(),
             &egress,
         );
+        let bot = bot::build(
+            &settings,
+            &bot::Shared {
+                db: &db,
+                ids: &ids,
+                vault: &vault,
+                delivery: &delivery,
+                egress: &egress,
+                zoom_hosts: &zoom_hosts,
+                redirect_uri: &redirect_uri,
+            },
+        )?;
         let identity = Identity::new(
             settings.app.identity.clone(),
             egress.client("app_jwks", JWKS_TIMEOUTS),
@@ -167,7 +187,31 @@ impl Region {
         )?
         .for_region(settings.region.id.clone());
         let library = Library::new(db.clone(), vault.clone(), storage.clone());
+        let listening = bot
+            .as_ref()
+            .zip(settings.bot.as_ref())
+            .map(|(messages, bot_settings)| {
+                bot::listening(
+                    &settings,
+                    bot_settings,
+                    messages,
+                    &bot::Rooms {
+                        db: &db,
+                        ids: &ids,
+                        vault: &vault,
+                        delivery: &delivery,
+                        intake: &intake,
+                        linking: &linking,
+                        library: &library,
+                    },
+                )
+            });
+        let progress: Arc<dyn Progress> = match &listening {
+            Some(listening) => Arc::new(ShownProgress(listening.clone())),
+            None => Arc::new(NoProgress),
+        };
         let fetching = domicile_recordings::Parts {
+            progress,
             db: db.clone(),
             ids: ids.clone(),
             vault: vault.clone(),
@@ -192,6 +236,8 @@ impl Region {
             library,
             fetching,
             delivery,
+            bot,
+            listening,
         })
     }
 
@@ -230,7 +276,9 @@ impl Region {
         let handlers = domicile_linking::jobs::handlers(&self.linking, self.erasers())
             .into_iter()
             .chain(domicile_recordings::handlers(self.fetching.clone()))
-            .chain(self.delivery.handler());
+            .chain(self.delivery.handler(self.answers()))
+            .chain(self.bot.iter().flat_map(Messages::handlers))
+            .chain(self.listening.iter().flat_map(Listening::handlers));
         handlers
             .fold(
                 Workers::builder(self.db.clone(), self.ids.clone()),
@@ -252,7 +300,19 @@ impl Region {
         vec![
             Arc::new(ErasedRecordings(recordings)),
             Arc::new(ErasedEvents(self.delivery.clone())),
+            Arc::new(ErasedMessages(self.bot_eraser())),
         ]
+    }
+
+    /// Reads what the app answers events of the bot with.
+    fn answers(&self) -> Option<Arc<dyn AnswerReader>> {
+        let listening = self.listening.clone()?;
+        Some(Arc::new(BotAnswers(listening)))
+    }
+
+    /// Erases what the bot said, also where there is none any more.
+    pub fn bot_eraser(&self) -> BotEraser {
+        BotEraser::new(self.db.clone(), self.ids.clone())
     }
 
     /// The Marketplace apps whose events these endpoints are for.
@@ -264,11 +324,16 @@ impl Region {
 
     /// The inbox's dispatcher with every handler of events: the one list.
     pub fn dispatcher(&self) -> Dispatcher {
-        Dispatcher::builder(self.db.clone(), self.ids.clone(), Arc::new(LinksRouter))
+        let dispatcher = Dispatcher::builder(self.db.clone(), self.ids.clone(), Arc::new(LinksRouter))
             .handler(Arc::new(RecordingEvents {
                 ids: self.ids.clone(),
             }))
-            .client_ids(self.client_ids())
+            .client_ids(self.client_ids());
+        let listening = self.listening.iter();
+        listening
+            .fold(dispatcher, |dispatcher, listening| {
+                dispatcher.account_handler(Arc::new(BotEvents(listening.clone())))
+            })
             .build()
     }
 }
@@ -286,6 +351,15 @@ fn object_storage(objects: &ObjectsSettings) -> String {
 fn collector_rule(settings: &Settings) -> Option<String> {
     let rule = HostRule::for_url(settings.otlp_endpoint.as_ref()?).ok()?;
     Some(format!("{rule} (OTEL_EXPORTER_OTLP_ENDPOINT)"))
+}
+
+/// Everything that a region with these settings may call, as the fence says it.
+#[cfg(test)]
+pub(crate) fn allowed(settings: &Settings) -> Vec<String> {
+    let Ok(fence) = fence(settings) else {
+        return Vec::new();
+    };
+    fence.allowed().chain(collector_rule(settings)).collect()
 }
 
 /// The vault alone, over this region's database with a schema that this version knows: for the commands about its keys.

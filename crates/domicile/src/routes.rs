@@ -5,6 +5,7 @@ mod ops;
 mod start_page;
 
 use actix_web::web::{self, ServiceConfig};
+use domicile_chatbot::routes::Bot;
 use domicile_intake::Endpoint;
 use domicile_telemetry::Telemetry;
 use domicile_web::extract::{self, ZoomEndpointVerifier};
@@ -113,6 +114,7 @@ pub fn app(config: &mut ServiceConfig, region: &Region) {
         .app_data(web::Data::new(region.linking.clone()))
         .app_data(web::Data::new(region.library.clone()))
         .app_data(web::Data::new(region.delivery.clone()))
+        .app_data(web::Data::new(Bot(region.bot.clone())))
         .configure(extract::configure)
         .configure(domicile_linking::routes::configure_app)
         .configure(domicile_linking::routes::configure_admissions)
@@ -120,6 +122,7 @@ pub fn app(config: &mut ServiceConfig, region: &Region) {
         .configure(domicile_linking::routes::configure_zoom_calls)
         .configure(domicile_recordings::routes::configure)
         .configure(domicile_delivery::routes::configure)
+        .configure(domicile_chatbot::routes::configure)
         .configure(openapi::configure);
 }
 

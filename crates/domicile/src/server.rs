@@ -166,6 +166,8 @@ pub async fn run(
         work.spawn(async move { for_sampling.sample(for_linking).await });
         let (vault, for_vault) = (region.vault.clone(), work_stop.clone());
         work.spawn(async move { vault.sample(for_vault).await });
+        let (bot, for_bot) = (region.bot_eraser(), work_stop.clone());
+        work.spawn(async move { bot.tidy(for_bot).await });
         work.spawn(async move { workers.run(for_workers).await });
         work.spawn(async move { dispatcher.run(for_dispatcher).await });
     }

@@ -16,6 +16,7 @@ use std::time::Duration;
 use domicile_custody::evidence::EvidenceKey;
 use domicile_kernel::{RegionId, Secret};
 use domicile_linking::{Admission, IdentitySettings, ReturnUrls, UnknownCluster};
+use domicile_region::words::Words;
 use domicile_region::{Directory, RegionFile};
 use domicile_store::DbSettings;
 use domicile_vault::RegionKeySettings;
@@ -150,6 +151,10 @@ pub struct BotSettings {
     pub webhook_secrets: WebhookSecrets,
     /// The header that the bot's subscription adds besides, where it does.
     pub required_header: Option<RequiredHeader>,
+    /// What the bot says by itself.
+    pub words: Words,
+    /// Whether people who have spoken to the bot are shown how far the fetching of their recordings has come.
+    pub progress: bool,
 }
 
 /// `DOMICILE_VAULT_*` and AWS's own variables for its key service.

@@ -18,8 +18,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, error, info, info_span, warn};
 
+use crate::endpoint::Endpoint;
 use crate::metrics::METRICS;
-use crate::ports::{EventHandler, LinkRouter, RoutedEvent};
+use crate::ports::{AccountEvent, AccountEventHandler, EventHandler, LinkRouter, RoutedEvent};
 use crate::reason::QuarantineReason;
 use crate::retention;
 use crate::settings::DispatchSettings;
@@ -38,6 +39,7 @@ pub struct DispatcherBuilder {
     settings: DispatchSettings,
     client_ids: Vec<String>,
     handlers: Vec<Arc<dyn EventHandler>>,
+    account_handlers: Vec<Arc<dyn AccountEventHandler>>,
 }
 
 impl DispatcherBuilder {
@@ -45,6 +47,13 @@ impl DispatcherBuilder {
     #[must_use]
     pub fn handler(mut self, handler: Arc<dyn EventHandler>) -> Self {
         self.handlers.push(handler);
+        self
+    }
+
+    /// Adds a handler that needs no link. It takes an event besides the handlers that do.
+    #[must_use]
+    pub fn account_handler(mut self, handler: Arc<dyn AccountEventHandler>) -> Self {
+        self.account_handlers.push(handler);
         self
     }
 
@@ -80,6 +89,7 @@ impl DispatcherBuilder {
                 settings: self.settings,
                 client_ids: self.client_ids,
                 handlers: by_event_type,
+                account_handlers: self.account_handlers,
                 wake: Notify::new(),
             }),
         }
@@ -99,7 +109,32 @@ struct Inner {
     settings: DispatchSettings,
     client_ids: Vec<String>,
     handlers: HashMap<String, Vec<Arc<dyn EventHandler>>>,
+    account_handlers: Vec<Arc<dyn AccountEventHandler>>,
     wake: Notify,
+}
+
+/// Who takes an event.
+struct Takers<'a> {
+    /// With the link that it belongs to: those who need one.
+    routed: Option<(RoutedEvent, &'a [Arc<dyn EventHandler>])>,
+    /// Those who need none.
+    by_account: Option<(AccountEvent, Vec<&'a Arc<dyn AccountEventHandler>>)>,
+}
+
+impl Takers<'_> {
+    async fn take(&self, conn: &mut Conn) -> Result<(), StoreError> {
+        if let Some((event, handlers)) = &self.routed {
+            for handler in *handlers {
+                handler.take(conn, event).await?;
+            }
+        }
+        if let Some((event, handlers)) = &self.by_account {
+            for handler in handlers {
+                handler.take(conn, event).await?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What was done with one row.
@@ -130,6 +165,7 @@ impl Dispatcher {
             settings: DispatchSettings::default(),
             client_ids: Vec::new(),
             handlers: Vec::new(),
+            account_handlers: Vec::new(),
         }
     }
 
@@ -250,8 +286,21 @@ impl Inner {
     fn label<'a>(&self, row: &'a PendingRow) -> &'a str {
         row.event_type
             .as_deref()
-            .filter(|event_type| self.handlers.contains_key(*event_type))
+            .filter(|event_type| {
+                self.handlers.contains_key(*event_type)
+                    || self
+                        .account_handlers
+                        .iter()
+                        .any(|handler| handler.event_types().contains(event_type))
+            })
             .unwrap_or("other")
+    }
+
+    fn account_handlers(&self, endpoint: Endpoint, event_type: &str) -> Vec<&Arc<dyn AccountEventHandler>> {
+        let takes = |handler: &&Arc<dyn AccountEventHandler>| {
+            handler.endpoint() == Some(endpoint) || handler.event_types().contains(&event_type)
+        };
+        self.account_handlers.iter().filter(takes).collect()
     }
 
     async fn dispatch(
@@ -260,15 +309,13 @@ impl Inner {
         row: &PendingRow,
         now: Timestamp,
     ) -> Result<Outcome, StoreError> {
-        let (event, handlers) = match self.route(conn, row).await? {
-            Ok(routed) => routed,
+        let takers = match self.route(conn, row).await? {
+            Ok(takers) => takers,
             Err(reason) => return Ok(Outcome::Quarantined(reason)),
         };
         // A handler that fails must take neither the note of its failure nor its neighbours down with it.
         store::begin_savepoint(conn).await?;
-        let handed_over = AssertUnwindSafe(hand_over(conn, &event, handlers))
-            .catch_unwind()
-            .await;
+        let handed_over = AssertUnwindSafe(takers.take(conn)).catch_unwind().await;
         match handed_over {
             Ok(Ok(())) => {
                 store::release_savepoint(conn).await?;
@@ -285,43 +332,62 @@ impl Inner {
         self.note_failure(conn, row, now).await
     }
 
-    /// Finds the handlers and the link, or says why nobody can take the event.
+    /// Finds the link and the handlers, or says why nobody can take the event.
     async fn route(
         &self,
         conn: &mut Conn,
         row: &PendingRow,
-    ) -> Result<Result<(RoutedEvent, &[Arc<dyn EventHandler>]), QuarantineReason>, StoreError> {
+    ) -> Result<Result<Takers<'_>, QuarantineReason>, StoreError> {
         let foreign =
             |client_id: &String| !self.client_ids.is_empty() && !self.client_ids.contains(client_id);
         if row.zoom_client_id.as_ref().is_some_and(foreign) {
             return Ok(Err(QuarantineReason::WrongApp));
         }
-        let Some((event_type, handlers)) = row
-            .event_type
-            .as_ref()
-            .and_then(|event_type| self.handlers.get_key_value(event_type))
-        else {
+        let Some(event_type) = &row.event_type else {
             return Ok(Err(QuarantineReason::UnknownEvent));
         };
+        let by_link = self.handlers.get(event_type);
+        let by_account = self.account_handlers(row.endpoint, event_type);
+        if by_link.is_none() && by_account.is_empty() {
+            return Ok(Err(QuarantineReason::UnknownEvent));
+        }
         let Some(account) = &row.zoom_account_id else {
             return Ok(Err(QuarantineReason::NoAccount));
         };
-        let Some(link) = self
-            .router
-            .route(conn, account, row.zoom_user_id.as_ref())
-            .await?
-        else {
+        let traceparent = domicile_telemetry::current_traceparent().or_else(|| row.traceparent.clone());
+        let user = row.zoom_user_id.as_ref();
+        let routed = match by_link {
+            None => None,
+            Some(handlers) => {
+                let link = self.router.route(conn, account, user).await?;
+                link.map(|link| {
+                    let event = RoutedEvent {
+                        inbox_id: row.id,
+                        event_type: event_type.clone(),
+                        link_id: link.link_id,
+                        subject: link.subject,
+                        zoom_account_id: account.clone(),
+                        traceparent: traceparent.clone(),
+                    };
+                    (event, handlers.as_slice())
+                })
+            }
+        };
+        let by_account = (!by_account.is_empty()).then(|| {
+            let event = AccountEvent {
+                inbox_id: row.id,
+                endpoint: row.endpoint,
+                event_type: event_type.clone(),
+                zoom_account_id: account.clone(),
+                zoom_user_id: user.cloned(),
+                traceparent,
+            };
+            (event, by_account)
+        });
+        if routed.is_none() && by_account.is_none() {
             return Ok(Err(QuarantineReason::UnknownAccount));
-        };
-        let event = RoutedEvent {
-            inbox_id: row.id,
-            event_type: event_type.clone(),
-            link_id: link.link_id,
-            subject: link.subject,
-            zoom_account_id: account.clone(),
-            traceparent: domicile_telemetry::current_traceparent().or_else(|| row.traceparent.clone()),
-        };
-        Ok(Ok((event, handlers)))
+        }
+        Ok(Ok(Takers { routed, by_account }))
     }
 
     async fn note_failure(
@@ -376,18 +442,6 @@ impl Inner {
         }
         Ok(())
     }
-}
-
-/// Lets every handler take the event.
-async fn hand_over(
-    conn: &mut Conn,
-    event: &RoutedEvent,
-    handlers: &[Arc<dyn EventHandler>],
-) -> Result<(), StoreError> {
-    for handler in handlers {
-        handler.take(conn, event).await?;
-    }
-    Ok(())
 }
 
 /// An error with its causes, for the log.

@@ -22,7 +22,7 @@ pub use encoding::EncodingError;
 pub use endpoint::Endpoint;
 pub use error::IntakeError;
 pub use intake::Intake;
-pub use ports::{EventHandler, LinkRouter, RoutedEvent, RoutedLink};
+pub use ports::{AccountEvent, AccountEventHandler, EventHandler, LinkRouter, RoutedEvent, RoutedLink};
 pub use reason::QuarantineReason;
 pub use settings::{DispatchSettings, IntakeSettings, Retention, WriterSettings};
 pub use writer::Kept;

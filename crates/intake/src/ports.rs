@@ -4,6 +4,8 @@ use async_trait::async_trait;
 use domicile_kernel::{InboxId, LinkId, Subject, ZoomAccountId, ZoomUserId};
 use domicile_store::{Conn, StoreError};
 
+use crate::endpoint::Endpoint;
+
 /// The link that an event belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoutedLink {
@@ -52,4 +54,34 @@ pub trait EventHandler: Send + Sync {
     /// Takes one event, as part of the transaction that marks it as dispatched: mostly by asking for a job. It makes no
     /// network call (INV-4), and what it does may be undone and done again.
     async fn take(&self, conn: &mut Conn, event: &RoutedEvent) -> Result<(), StoreError>;
+}
+
+/// An event of a Zoom account, whether or not one of its links is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountEvent {
+    /// Its row; the body is read with [`Intake::body`](crate::Intake::body), later and outside the transaction.
+    pub inbox_id: InboxId,
+    /// Where it was taken in.
+    pub endpoint: Endpoint,
+    /// Zoom's name for it.
+    pub event_type: String,
+    /// The account that it names.
+    pub zoom_account_id: ZoomAccountId,
+    /// The user whom it belongs to, where it names one.
+    pub zoom_user_id: Option<ZoomUserId>,
+    /// The trace to go on with (W3C Trace Context).
+    pub traceparent: Option<String>,
+}
+
+/// Takes events that need no link, such as what is said to the bot: who speaks may not be linked yet.
+#[async_trait]
+pub trait AccountEventHandler: Send + Sync {
+    /// Zoom's names of the events that it takes at either endpoint. They may label metrics.
+    fn event_types(&self) -> &[&str];
+
+    /// The endpoint of which it takes whatever comes, also events of names that nobody knows yet.
+    fn endpoint(&self) -> Option<Endpoint>;
+
+    /// Takes one event, under the same rules as [`EventHandler::take`].
+    async fn take(&self, conn: &mut Conn, event: &AccountEvent) -> Result<(), StoreError>;
 }

@@ -10,6 +10,7 @@ use domicile_store::schema::{inbox, zoom_sightings};
 use domicile_store::{Conn, StoreError, one_row};
 use uuid::Uuid;
 
+use crate::endpoint::Endpoint;
 use crate::reason::QuarantineReason;
 
 pub(crate) const PENDING: &str = "pending";
@@ -40,6 +41,7 @@ pub(crate) async fn body(conn: &mut Conn, id: InboxId) -> Result<SealedBody, Sto
 /// A row that waits for its handlers.
 pub(crate) struct PendingRow {
     pub(crate) id: InboxId,
+    pub(crate) endpoint: Endpoint,
     pub(crate) event_type: Option<String>,
     pub(crate) zoom_account_id: Option<ZoomAccountId>,
     pub(crate) zoom_user_id: Option<ZoomUserId>,
@@ -50,6 +52,7 @@ pub(crate) struct PendingRow {
 
 type PendingColumns = (
     Uuid,
+    String,
     Option<String>,
     Option<String>,
     Option<String>,
@@ -67,6 +70,7 @@ pub(crate) async fn lock_due(
     let rows: Vec<PendingColumns> = inbox::table
         .select((
             inbox::id,
+            inbox::endpoint,
             inbox::event_type,
             inbox::zoom_account_id,
             inbox::zoom_user_id,
@@ -82,16 +86,21 @@ pub(crate) async fn lock_due(
         .skip_locked()
         .load(conn)
         .await?;
-    let row = |(id, event_type, account, user, client, traceparent, attempts): PendingColumns| PendingRow {
-        id: id.into(),
-        event_type,
-        zoom_account_id: account.map(ZoomAccountId::new),
-        zoom_user_id: user.map(ZoomUserId::new),
-        zoom_client_id: client,
-        traceparent,
-        attempts,
+    let row = |(id, endpoint, event_type, account, user, client, traceparent, attempts): PendingColumns| {
+        Ok(PendingRow {
+            id: id.into(),
+            endpoint: endpoint.parse().map_err(|_| StoreError::Corrupt {
+                column: "inbox.endpoint",
+            })?,
+            event_type,
+            zoom_account_id: account.map(ZoomAccountId::new),
+            zoom_user_id: user.map(ZoomUserId::new),
+            zoom_client_id: client,
+            traceparent,
+            attempts,
+        })
     };
-    Ok(rows.into_iter().map(row).collect())
+    rows.into_iter().map(row).collect()
 }
 
 macro_rules! pending {

@@ -84,6 +84,8 @@ ids! {
     MailboxId
     /// An entry of the audit.
     AuditId
+    /// A message of the bot's. Zoom's own name for it is another one.
+    BotMessageId
 }
 
 impl From<LinkId> for MailboxId {

@@ -12,8 +12,8 @@ pub mod zoom_id;
 
 pub use fate::Fate;
 pub use id::{
-    AuditId, ConnectSessionId, EventId, FileId, InboxId, JobId, KeyId, LeaseToken, LinkId, MailboxId,
-    RecordingId, WorkerId,
+    AuditId, BotMessageId, ConnectSessionId, EventId, FileId, InboxId, JobId, KeyId, LeaseToken, LinkId,
+    MailboxId, RecordingId, WorkerId,
 };
 pub use random::{Ids, Rng};
 pub use region_id::RegionId;

@@ -2,6 +2,7 @@
 //!
 //! Each enum is stored as text; [`TextState`] gives the one spelling that database, API and logs share.
 
+mod bot_message;
 mod connect_session;
 mod file;
 mod grant;
@@ -12,6 +13,7 @@ use std::fmt;
 
 use thiserror::Error;
 
+pub use bot_message::{BotMessageState, WantedMessage};
 pub use connect_session::{ConnectSessionStatus, RefusalReason};
 pub use file::{FileStatus, RecordingStatus};
 pub use grant::{GrantState, ReauthorizationReason};
@@ -107,5 +109,7 @@ mod tests {
         spelling_round_trips::<RecordingStatus>();
         spelling_round_trips::<FileStatus>();
         spelling_round_trips::<JobStatus>();
+        spelling_round_trips::<BotMessageState>();
+        spelling_round_trips::<WantedMessage>();
     }
 }

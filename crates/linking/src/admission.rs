@@ -47,6 +47,14 @@ impl Linking {
             .await
     }
 
+    /// Whether the users of this account may link here.
+    pub async fn admits(&self, conn: &mut Conn, account: &ZoomAccountId) -> Result<bool, StoreError> {
+        Ok(match self.parts.settings.admission {
+            Admission::Open => true,
+            Admission::Accounts => admissions::get(conn, account).await?.is_some(),
+        })
+    }
+
     /// Takes an admission back; true if there was one. Links that exist stay: unlink them.
     pub async fn dismiss(&self, account: &ZoomAccountId, actor: &Actor) -> Result<bool, LinkingError> {
         self.parts
@@ -78,10 +86,6 @@ impl Linking {
 
     /// Whether this account may link now.
     pub(crate) async fn may_link(&self, account: &ZoomAccountId) -> Result<bool, LinkingError> {
-        if self.parts.settings.admission == Admission::Open {
-            return Ok(true);
-        }
-        let admitted = admissions::get(&mut *self.parts.db.conn().await?, account).await?;
-        Ok(admitted.is_some())
+        Ok(self.admits(&mut *self.parts.db.conn().await?, account).await?)
     }
 }

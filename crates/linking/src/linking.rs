@@ -107,6 +107,16 @@ impl Linking {
         store::links::route(conn, account, user).await
     }
 
+    /// The link of a subject that has not ended.
+    pub async fn live_by_subject(conn: &mut Conn, subject: &Subject) -> Result<Option<Link>, StoreError> {
+        store::links::live_by_subject(conn, subject).await
+    }
+
+    /// The Zoom account of all links that have not ended, if they have the same one.
+    pub async fn sole_account(conn: &mut Conn) -> Result<Option<ZoomAccountId>, StoreError> {
+        store::links::sole_account(conn).await
+    }
+
     /// An event about a link, sealed and ready to be written.
     pub(crate) fn event(
         &self,
@@ -134,7 +144,7 @@ impl Linking {
             mailbox: link.id.into(),
             event_type,
             version: 1,
-            subject: link.subject.clone(),
+            subject: Some(link.subject.clone()),
             occurred_at: now,
             data_sealed: key.seal(Place::new("events", "data_sealed", id), data.as_bytes())?,
         })

@@ -98,7 +98,7 @@ impl Linking {
             mailbox: session.id.into(),
             event_type: "link.refused",
             version: 1,
-            subject: session.subject.clone(),
+            subject: Some(session.subject.clone()),
             occurred_at: with.now,
             data_sealed: with
                 .key

@@ -5,7 +5,7 @@
 
 use async_trait::async_trait;
 use domicile_kernel::state::{LinkStatus, RevocationReason, TextState};
-use domicile_kernel::{LinkId, Subject, Timestamp, ZoomAccountId};
+use domicile_kernel::{LinkId, Subject, Timestamp, ZoomAccountId, ZoomUserId};
 use domicile_leases::{JobError, NewJob, enqueue};
 use domicile_store::Conn;
 use domicile_store::audit::{Actor, AuditEntry};
@@ -37,6 +37,8 @@ pub struct EndedLink {
     pub subject: Subject,
     /// The account under whose key its data is sealed.
     pub zoom_account_id: ZoomAccountId,
+    /// The user at Zoom; none where the link was to the whole account.
+    pub zoom_user_id: Option<ZoomUserId>,
     /// When it ended.
     pub ended_at: Timestamp,
 }
@@ -147,6 +149,7 @@ impl From<&Link> for EndedLink {
             id: link.id,
             subject: link.subject.clone(),
             zoom_account_id: link.zoom_account_id.clone(),
+            zoom_user_id: link.zoom_user_id.clone(),
             // Nothing changes a link after its end.
             ended_at: link.updated_at,
         }

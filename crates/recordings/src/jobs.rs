@@ -20,7 +20,7 @@ use domicile_zoom::api::ZoomApi;
 use crate::attempt::Leftovers;
 use crate::error::RecordingsError;
 use crate::fetch::Downloader;
-use crate::ports::{AccessTokens, InboxBodies};
+use crate::ports::{AccessTokens, InboxBodies, Progress};
 use crate::store::LinkRow;
 
 /// Takes one event over into recordings and files. Key: `<inbox id>:<link id>`.
@@ -51,6 +51,8 @@ pub struct Parts {
     pub bodies: Arc<dyn InboxBodies>,
     /// Gives access tokens, for files that the event's own token does not open.
     pub tokens: Arc<dyn AccessTokens>,
+    /// Hears how it goes on.
+    pub progress: Arc<dyn Progress>,
     /// Downloads. Without a total time-out, since files have any size; [`FETCH`] has its own.
     pub downloads: Client,
     /// Zoom's API; its hosts are also those that files may be fetched from.
@@ -64,6 +66,7 @@ pub(crate) struct Shared {
     outbox: Arc<dyn Outbox>,
     bodies: Arc<dyn InboxBodies>,
     pub(crate) tokens: Arc<dyn AccessTokens>,
+    progress: Arc<dyn Progress>,
     pub(crate) api: ZoomApi,
     downloader: Downloader,
     leftovers: Leftovers,
@@ -136,6 +139,7 @@ impl Shared {
             outbox: parts.outbox,
             bodies: parts.bodies,
             tokens: parts.tokens,
+            progress: parts.progress,
             api: parts.api,
         }
     }

@@ -25,8 +25,8 @@ mod store;
 pub use erase::{Erased, RecordingsEraser};
 pub use error::{FetchError, FoundSize, RecordingsError};
 pub use jobs::{FETCH, MERGE, Parts, SETTLE, handlers, take};
-pub use library::Library;
-pub use ports::{AccessTokens, InboxBodies};
+pub use library::{Library, RecordingBrief};
+pub use ports::{AccessTokens, InboxBodies, NoProgress, Progress};
 
 #[cfg(test)]
 mod tests;

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use domicile_kernel::state::FileStatus;
-use domicile_kernel::{FileId, RecordingId, Subject};
+use domicile_kernel::state::{FileStatus, RecordingStatus};
+use domicile_kernel::{FileId, LinkId, RecordingId, Secret, Subject, Timestamp};
 use domicile_objects::{ObjectKey, ObjectStorage, ObjectsError};
 use domicile_store::{Db, StoreError};
 use domicile_vault::{Vault, VaultError};
@@ -21,6 +21,26 @@ pub struct Library {
     db: Db,
     vault: Vault,
     storage: ObjectStorage,
+}
+
+/// A recording in short, for other rooms. It has no `Debug`: the topic is personal data.
+pub struct RecordingBrief {
+    /// Its id.
+    pub id: RecordingId,
+    /// The link that it was fetched for.
+    pub link_id: LinkId,
+    /// Whom it is about.
+    pub subject: Subject,
+    /// The meeting's topic.
+    pub topic: Option<Secret<String>>,
+    /// When the meeting began.
+    pub started_at: Option<Timestamp>,
+    /// How far it has come.
+    pub status: RecordingStatus,
+    /// The files that are wanted.
+    pub files: usize,
+    /// Those of them that are stored.
+    pub files_stored: usize,
 }
 
 /// What can be said of a file's bytes.
@@ -69,6 +89,59 @@ impl Library {
             views.push(self.view(&row, subject, &files).await?);
         }
         Ok(views)
+    }
+
+    /// The last recordings of a subject in short, latest first, at most so many.
+    pub async fn latest(
+        &self,
+        subject: &Subject,
+        limit: i64,
+    ) -> Result<Vec<RecordingBrief>, RecordingsError> {
+        let (rows, mut files) = {
+            let mut conn = self.db.conn().await?;
+            let rows = store::page(&mut conn, Some(subject), None, limit).await?;
+            let ids: Vec<_> = rows.iter().map(|(row, _)| row.id()).collect();
+            let files = store::files_of_recordings(&mut conn, &ids).await?;
+            (rows, by_recording(files))
+        };
+        let mut briefs = Vec::with_capacity(rows.len());
+        for (row, subject) in rows {
+            let files = files.remove(&row.id()).unwrap_or_default();
+            briefs.push(self.brief_of(&row, subject, &files).await?);
+        }
+        Ok(briefs)
+    }
+
+    /// One recording in short.
+    pub async fn brief(&self, id: RecordingId) -> Result<Option<RecordingBrief>, RecordingsError> {
+        let (row, subject, files) = {
+            let mut conn = self.db.conn().await?;
+            let Some((row, subject)) = store::one_listed(&mut conn, id).await? else {
+                return Ok(None);
+            };
+            let files = store::files_of_recording(&mut conn, id).await?;
+            (row, subject, files)
+        };
+        self.brief_of(&row, subject, &files).await.map(Some)
+    }
+
+    async fn brief_of(
+        &self,
+        row: &RecordingRow,
+        subject: Subject,
+        files: &[FileRow],
+    ) -> Result<RecordingBrief, RecordingsError> {
+        let statuses: Vec<_> = files.iter().map(FileRow::status).collect::<Result<_, _>>()?;
+        Ok(RecordingBrief {
+            id: row.id(),
+            link_id: row.link_id(),
+            subject,
+            topic: self.topic(row).await?.map(|Topic(topic)| topic),
+            started_at: row.started_at,
+            status: row.status()?,
+            files: statuses.len(),
+            files_stored: statuses.iter().filter(|it| **it == FileStatus::Stored).count(),
+        })
     }
 
     /// One recording.

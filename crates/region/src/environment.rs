@@ -119,6 +119,12 @@ fn zoom<'a>(file: &'a RegionFile, variables: &mut Variables<'a>) {
     variables.option("DOMICILE_ZOOM_DOMAIN_PROOF", zoom.domain_proof.as_ref());
     if let Some((_, chat)) = zoom.apps.with_chat() {
         variables.text("DOMICILE_BOT_ROBOT_JID", &chat.robot_jid);
+        let words = chat.words.as_ref();
+        variables.option(
+            "DOMICILE_BOT_WORDS",
+            words.and_then(|words| serde_json::to_string(words).ok()),
+        );
+        variables.text("DOMICILE_BOT_PROGRESS", if chat.progress { "on" } else { "off" });
     }
     if let Some(bot) = &zoom.apps.bot {
         own_bot(bot, variables);

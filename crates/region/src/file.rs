@@ -4,6 +4,7 @@
 //! [`check`](crate::check).
 
 mod app;
+pub mod chart;
 mod resources;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use app::{App, Identity, IdentityMode, SessionJwt};
+pub use chart::Chart;
 pub use resources::{
     AccessKey, Credentials, Database, Egress, Encryption, Objects, SecretRef, Telemetry, Vault, VaultKey,
     WebIdentity,
@@ -51,6 +53,9 @@ pub struct RegionFile {
     pub intake: Intake,
     /// Where and in which order the region is deployed.
     pub deployment: Deployment,
+    /// How the Helm chart runs the region in its cluster.
+    #[serde(default)]
+    pub chart: Chart,
     /// Rules that this region breaks on purpose. Only rules of sameness and of jurisdiction may be excepted, never those of
     /// separation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -92,6 +97,7 @@ impl RegionFile {
         }
         secrets.push(("vault.keysSecret".to_owned(), self.vault.keys_secret.as_ref()));
         secrets.push(("vault.evidenceKey".to_owned(), self.vault.evidence_key.as_ref()));
+        secrets.push(("chart.databaseCa".to_owned(), self.chart.database_ca.as_ref()));
         secrets
             .into_iter()
             .filter_map(|(path, secret)| secret.map(|secret| (path, secret)))
@@ -224,6 +230,14 @@ pub struct Deployment {
     /// The region's place in the order in which a release reaches the regions, from 1.
     #[schemars(range(min = 1))]
     pub release_order: u32,
+    /// How long a release runs here before it reaches the next region, in minutes.
+    #[serde(default = "soak_minutes")]
+    #[schemars(range(max = 20_160))]
+    pub soak_minutes: u32,
+}
+
+fn soak_minutes() -> u32 {
+    60
 }
 
 /// A rule that a file breaks on purpose. One that excepts nothing is itself a finding.

@@ -11,14 +11,15 @@ use crate::error::StoreError;
 pub struct NewEvent {
     /// The id, also the row that the sealed data is bound to.
     pub id: EventId,
-    /// The mailbox: its events are delivered in order. A link has one, and a connect session that came to no link.
+    /// The mailbox: its events are delivered in order. A link has one, a connect session that came
+    /// to no link, and a Zoom user who speaks to the bot.
     pub mailbox: MailboxId,
     /// Such as `recording.stored`.
     pub event_type: &'static str,
     /// The version of the shape of the data.
     pub version: i16,
-    /// Whom it is about.
-    pub subject: Subject,
+    /// Whom it is about; none where an unlinked Zoom user spoke to the bot.
+    pub subject: Option<Subject>,
     /// When it became true.
     pub occurred_at: Timestamp,
     /// The JSON of `data`, sealed.

@@ -43,6 +43,104 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// What the bot says: what is wanted of each message, and how far Zoom has come with it.
+    bot_messages (id) {
+        /// The id that the app knows.
+        id -> Uuid,
+        /// What it was said for, such as api: with the name of the API key and the Idempotency-Key; there is one message for each.
+        origin -> Text,
+        /// SHA-256 of the request for it, sealed: tells a repetition from another request with the same origin.
+        request_sealed -> Binary,
+        /// The Zoom account in which it is said; the lane of its job, and whose key seals it.
+        zoom_account_id -> Text,
+        /// The link that it is about; null where none is known.
+        link_id -> Nullable<Uuid>,
+        /// Whom of the app's it is about; null where there is no link.
+        subject -> Nullable<Text>,
+        /// Zoom's address of the channel or user that gets it.
+        to_jid -> Text,
+        /// Zoom's address of the user on whose behalf it is said; null where none is known.
+        user_jid -> Nullable<Text>,
+        /// Zoom's address of the bot.
+        robot_jid -> Text,
+        /// Zoom's id of the message that it answers; null where it stands alone.
+        reply_to -> Nullable<Text>,
+        /// The Zoom user who alone sees it in a channel; null where all do.
+        visible_to_user -> Nullable<Text>,
+        /// Whether Zoom reads its texts as Markdown.
+        is_markdown -> Bool,
+        /// The newest content, sealed; null once it shall be deleted.
+        content_sealed -> Nullable<Binary>,
+        /// The URL and token by which Zoom lets the bot answer once, sealed; null where there was none or it was used.
+        callback_sealed -> Nullable<Binary>,
+        /// When that ends.
+        callback_expires_at -> Nullable<Timestamptz>,
+        /// present: it shall be at Zoom with the newest content; deleted: it shall not.
+        wanted -> Text,
+        /// Counts the contents that were wanted, from 1.
+        wanted_revision -> Int4,
+        /// The content that Zoom has; 0 before the first.
+        sent_revision -> Int4,
+        /// pending: not at Zoom yet; sending: the first send has begun; sent: Zoom has it; deleted: it is not there any more; failed: what is wanted will not come to be; unsure: it was sent, no answer came, and it is not sent again.
+        state -> Text,
+        /// Zoom's id, by which it is edited and deleted; null before Zoom named one.
+        zoom_message_id -> Nullable<Text>,
+        /// The class of the last failure; null where there is none.
+        error_class -> Nullable<Text>,
+        /// The trace in which it was wanted (W3C Trace Context).
+        traceparent -> Nullable<Text>,
+        /// When it was first wanted.
+        created_at -> Timestamptz,
+        /// When it changed last; old ones are deleted.
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// The Zoom users who spoke to the bot, with their addresses. No names.
+    bot_people (zoom_account_id, zoom_user_id) {
+        /// The user's account.
+        zoom_account_id -> Text,
+        /// Zoom's user id, as Zoom writes it.
+        zoom_user_id -> Text,
+        /// The user's address in Team Chat.
+        user_jid -> Text,
+        /// The bot's address, as the user's client knows it.
+        robot_jid -> Text,
+        /// When the user was heard of last; forgotten after a while.
+        seen_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// What was said to the bot and told to the app, kept for some days so that the app can answer it.
+    bot_turns (event_id) {
+        /// The event by which the app was told.
+        event_id -> Uuid,
+        /// The account in which it was said.
+        zoom_account_id -> Text,
+        /// Who said it; null where Zoom does not say.
+        zoom_user_id -> Nullable<Text>,
+        /// The bot that it was said to.
+        robot_jid -> Text,
+        /// The conversation in which an answer belongs, as Zoom named it.
+        to_jid -> Text,
+        /// The JID of who said it.
+        user_jid -> Nullable<Text>,
+        /// The message that was acted on, or that it is.
+        zoom_message_id -> Nullable<Text>,
+        /// The message at whose thread an answer belongs; null where it stands alone.
+        reply_to -> Nullable<Text>,
+        /// Zoom's one-time URL and token for an answer, sealed under the account's key.
+        callback_sealed -> Nullable<Binary>,
+        /// When these end.
+        callback_expires_at -> Nullable<Timestamptz>,
+        /// When it was told.
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     /// One attempt to link, from the app's request to its end. No secret is kept in clear.
     connect_sessions (id) {
         /// The id that the app knows.
@@ -133,15 +231,15 @@ diesel::table! {
         id -> Uuid,
         /// The order in which a mailbox delivers, and the cursor of the list.
         sequence -> Int8,
-        /// The ordered queue that it belongs to: the link's id.
+        /// The ordered queue that it belongs to: a link's id, a connect session's, or one made of the Zoom user who speaks to the bot.
         mailbox -> Uuid,
         /// Such as recording.stored.
         #[sql_name = "type"]
         type_ -> Text,
         /// The version of the shape of its data.
         version -> Int2,
-        /// Whom it is about.
-        subject -> Text,
+        /// Whom it is about; null for what an unlinked Zoom user said to the bot.
+        subject -> Nullable<Text>,
         /// When it became true.
         occurred_at -> Timestamptz,
         /// Its data as JSON, sealed under the Zoom account's key.
@@ -445,6 +543,8 @@ diesel::table! {
     }
 }
 
+diesel::joinable!(bot_messages -> links (link_id));
+diesel::joinable!(bot_turns -> events (event_id));
 diesel::joinable!(delivery_attempts -> events (event_id));
 diesel::joinable!(grants -> links (link_id));
 diesel::joinable!(recording_files -> recordings (recording_id));
@@ -453,6 +553,9 @@ diesel::joinable!(recordings -> links (link_id));
 diesel::allow_tables_to_appear_in_same_query!(
     admitted_accounts,
     audit_entries,
+    bot_messages,
+    bot_people,
+    bot_turns,
     connect_sessions,
     delivery_attempts,
     egress_contacts,

@@ -16,6 +16,7 @@ mod session;
 mod session_token;
 mod settings;
 mod state;
+mod talk;
 mod view;
 
 use std::net::{SocketAddr, TcpListener};
@@ -203,6 +204,16 @@ impl ReceivingAppHandle {
     /// Answers 503 to the next `n` correctly signed deliveries, and keeps nothing of them.
     pub fn fail_next(&self, n: u32) {
         self.shared.inbox.fail_next(n);
+    }
+
+    /// Answers events of this type, such as `bot.command`, with this body from now on; null: with none.
+    pub fn answer(&self, event_type: &str, answer: serde_json::Value) {
+        self.shared.talk.set(event_type, answer);
+    }
+
+    /// While it is stalled, no delivery is answered; then those that wait are.
+    pub fn stall(&self, stalled: bool) {
+        self.shared.talk.stall(stalled);
     }
 
     /// Stops it after the answers that are under way.

@@ -3,7 +3,7 @@
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::run::Outcome;
-use crate::{bench, demo, dev, fuzz, generate, test, tidy};
+use crate::{bench, demo, dev, fuzz, generate, image, test, tidy};
 
 /// The developers' commands of Domicile. CI runs exactly these.
 #[derive(Debug, Parser)]
@@ -25,6 +25,8 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Write what is derived from other files: the tables of `store` from the migrations
     Gen(generate::Args),
+    /// Build the container image from this tree, with its list of parts
+    Image(image::Args),
     /// Run every check and every test, with all that they need
     Test(test::Args),
     /// Check the rules of the house that no compiler knows
@@ -39,6 +41,7 @@ pub(crate) fn run() -> Outcome {
         Command::Demo(args) => demo::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Gen(args) => generate::run(&args),
+        Command::Image(args) => image::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Tidy(args) => tidy::run(&args),
     }

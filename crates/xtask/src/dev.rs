@@ -93,6 +93,7 @@ async fn start(stack: &mut Stack, home: PathBuf) -> Outcome<String> {
         stack.start_region(&region, database_url, &zoom.base).await?;
         zoom.ensure_people(&region).await?;
         zoom.ensure_app(&region, redirect_ports(first)).await?;
+        zoom.ensure_bot(&region).await?;
         regions.push(region);
     }
     Ok(table(&zoom.base, &regions, stack))
@@ -179,6 +180,11 @@ fn table(zoom: &Url, regions: &[Region], stack: &Stack) -> String {
         zoom.clone(),
         "the simulated Zoom: its desk makes recordings and faults",
     ));
+    rows.push((
+        "Team Chat".to_owned(),
+        at_path(zoom, "/chat"),
+        "there people talk with each region's bot and use its cards",
+    ));
     let widest = |length: fn(&(String, Url, &str)) -> usize| rows.iter().map(length).max().unwrap_or(0);
     let (first, second) = (widest(|row| row.0.len()), widest(|row| row.1.as_str().len()));
     let lines = rows
@@ -189,6 +195,8 @@ fn table(zoom: &Url, regions: &[Region], stack: &Stack) -> String {
         .first()
         .map(|region| region.demo_url("/").to_string())
         .unwrap_or_default();
+    let chat = at_path(zoom, "/chat");
+    let command = regions.first().map(Region::slash_command).unwrap_or_default();
     format!(
         "\nEverything is up.\n\n{lines}\n\
          What to click first\n\
@@ -197,9 +205,17 @@ fn table(zoom: &Url, regions: &[Region], stack: &Stack) -> String {
          \x20 3. {zoom}  Make a recording for Alice Archer and finish it.\n\
          \x20 4. Back in the demo app it appears under Recordings, and the event under Events.\n\
          \x20 A Zoom user of the other region is refused: try Alicia Archer.\n\
+         \x20 5. {chat}  As Alice Archer write “help” to the bot, or “/{command} help” in Portfolio review.\n\
          \nLogs are in {}. Data is kept for the next start. Ctrl-C stops everything.\n",
         stack.logs().display()
     )
+}
+
+/// Another path of the same place.
+fn at_path(base: &Url, path: &str) -> Url {
+    let mut url = base.clone();
+    url.set_path(path);
+    url
 }
 
 /// Waits for a signal; tells of each program that ends before.

@@ -31,6 +31,16 @@ pub(crate) fn run(args: &Args) -> Outcome {
             domicile_region::schema(),
             "the types of the region files",
         ),
+        (
+            "helm/domicile/values.schema.json",
+            domicile_region::values_schema(),
+            "the types of the region files",
+        ),
+        (
+            "helm/domicile/values.yaml",
+            domicile_region::values(),
+            "the types of the region files",
+        ),
         ("crates/store/src/schema.rs", schema()?, "the migrations"),
     ];
     let mut stale = Vec::new();

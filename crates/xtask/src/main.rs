@@ -8,10 +8,13 @@ mod demo;
 mod dev;
 mod fuzz;
 mod generate;
+mod helm;
+mod image;
 mod interop;
 mod moto;
 #[cfg(target_os = "linux")]
 mod netns;
+mod python;
 mod run;
 mod test;
 mod tidy;

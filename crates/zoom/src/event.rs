@@ -4,6 +4,8 @@
 //! [`RecordingEvent`] and [`AppDeauthorized`] are read later, by the job that acts. Both read the odd forms that were
 //! seen in the field; neither ever fails on a member that nobody needs.
 
+pub mod bot;
+
 mod deauthorized;
 mod envelope;
 mod recording;

@@ -18,6 +18,8 @@ pub mod scope;
 
 pub mod api;
 
+pub mod chat;
+
 pub mod manifest;
 
 mod transport;

@@ -157,8 +157,8 @@ impl ZoomOAuth {
         http.outcome(answer)
     }
 
-    /// A token of the app itself, without a user (RFC 6749 section 4.4): for the chatbot, and to see whether Zoom knows id
-    /// and secret.
+    /// A token of the app itself, without a user (RFC 6749 section 4.4): for the chatbot, or to see whether Zoom knows id
+    /// and secret. It has no refresh token, and no token before it ends.
     pub async fn client_credentials(&self) -> Result<TokenSet, OAuthError> {
         let http = TokenEndpoint::new(self);
         let answer = self

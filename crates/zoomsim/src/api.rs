@@ -1,6 +1,9 @@
 //! Zoom's API under `/v2` (platform: API, users/me, rate limits).
 
 mod call;
+mod chat;
+mod chat_body;
+mod chat_error;
 mod marketplace;
 mod meetings;
 mod path;
@@ -8,6 +11,7 @@ mod recordings;
 mod users;
 
 pub(crate) use call::{ApiError, bearer};
+pub(crate) use chat_error::ChatError;
 pub(crate) use path::decoded;
 
 use actix_web::web;
@@ -54,5 +58,13 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
             "/marketplace/apps/{app}/manifest",
             web::put().to(marketplace::update),
         )
+        .route("/im/chat/messages", web::post().to(chat::send))
+        .route("/im/chat/messages/{message}", web::put().to(chat::edit))
+        .route("/im/chat/messages/{message}", web::delete().to(chat::delete))
+        .route(
+            "/im/chat/users/{user}/unfurls/{trigger}",
+            web::post().to(chat::unfurl),
+        )
+        .route("/im/chat/callback/{callback}", web::post().to(chat::callback))
         .default_service(web::to(call::unknown_endpoint));
 }

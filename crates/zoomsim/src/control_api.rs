@@ -1,5 +1,7 @@
 //! The control API under `/control`: every operation of [`Sim`] as JSON over HTTP.
 
+mod chat;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use bytes::Bytes;
@@ -23,6 +25,10 @@ impl ResponseError for ControlError {
             | Self::UnknownMeeting
             | Self::UnknownFile
             | Self::UnknownSubscription
+            | Self::UnknownBot
+            | Self::UnknownChannel
+            | Self::UnknownMessage
+            | Self::UnknownDelivery
             | Self::UnknownFault => StatusCode::NOT_FOUND,
             Self::Taken(_) => StatusCode::CONFLICT,
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
@@ -38,6 +44,7 @@ impl ResponseError for ControlError {
 /// The routes below `/control`.
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
+        .configure(chat::routes)
         .route("/apps", web::get().to(apps))
         .route("/apps", web::post().to(create_app))
         .route("/apps/{id}", web::get().to(app))

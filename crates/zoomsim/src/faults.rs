@@ -13,6 +13,7 @@ use chrono::{SecondsFormat, TimeDelta};
 use domicile_kernel::Timestamp;
 use serde_json::json;
 
+use crate::api::ChatError;
 use crate::model::fault::{About, FaultKind, RetryAfterForm, Target};
 use crate::oauth::client::TokenError;
 use crate::sim::Sim;
@@ -95,6 +96,10 @@ fn instead(fault: &FaultKind, target: Target, now: Timestamp) -> Option<HttpResp
         FaultKind::InvalidGrant => TokenError::DEAD_TOKEN.response(),
         FaultKind::InvalidGrantCode { code } => HttpResponse::BadRequest()
             .json(json!({ "error": TokenError::DEAD_TOKEN.error, "reason": "Invalid Token!", "code": code })),
+        FaultKind::Unauthorized if target.is_chat() => ChatError::INVALID_TOKEN.response(),
+        FaultKind::Forbidden if target.is_chat() => ChatError::NOT_AUTHORIZED.response(),
+        FaultKind::NotFound if target == Target::ChatUnfurl => ChatError::NO_UNFURL.response(),
+        FaultKind::NotFound if target.is_chat() => ChatError::NO_MESSAGE.response(),
         FaultKind::Unauthorized => api(StatusCode::UNAUTHORIZED, 124, "Invalid access token."),
         FaultKind::Forbidden => api(StatusCode::FORBIDDEN, 200, "No permission."),
         FaultKind::NotFound => api(StatusCode::NOT_FOUND, 3301, "This recording does not exist."),

@@ -20,8 +20,13 @@ mod state;
 mod webhook;
 
 pub use clock::SystemClock;
-pub use control::{ConsentOrder, ControlError, Decision, FileDigest, FileSelection, SendEvent};
+pub use control::{
+    Act, ConsentOrder, ControlError, Decision, FileDigest, FileSelection, Said, Say, SendEvent,
+};
 pub use model::app::{App, EVENTS, NewApp, NewSubscription, Subscription, Usage};
+pub use model::chat::{
+    Author, BOT_EVENTS, Bot, Channel, ChatMessage, Conversation, NewBot, NewChannel, Place, Unfurl, Welcome,
+};
 pub use model::fault::{Fault, FaultKind, NewFault, RetryAfterForm, Target};
 pub use model::meeting::{FileKind, FileState, Meeting, NewFile, NewMeeting, NewRecording, RecordingFile};
 pub use model::token::Grant;

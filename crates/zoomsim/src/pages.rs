@@ -1,5 +1,8 @@
-//! The pages: Zoom's consent page, and the simulator's own desk. HTML without scripts and without outside resources.
+//! The pages: Zoom's consent page, and the simulator's own desk. HTML without outside resources and, but for
+//! the chat's refresh, without scripts.
 
+mod chat;
+mod chat_card;
 pub(crate) mod consent;
 mod desk;
 mod desk_forms;
@@ -17,5 +20,6 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
             "/marketplace/{client_id}/add",
             web::get().to(consent::marketplace_add),
         )
+        .configure(chat::routes)
         .configure(desk_forms::routes);
 }

@@ -88,6 +88,21 @@ pub(crate) fn hex_text<const N: usize>(rng: &dyn Rng) -> String {
     hex::encode(random_bytes::<N>(rng))
 }
 
+/// A UUID in capitals, the look of a message that a person wrote.
+pub(crate) fn message_uuid(rng: &dyn Rng) -> String {
+    uuid_text(rng).to_uppercase()
+}
+
+/// `20190618205516496_ynICmz8_aw1`, the look of a bot's message: time, seven characters, shard.
+pub(crate) fn bot_message_id(rng: &dyn Rng, now: domicile_kernel::Timestamp) -> String {
+    let tag: String = short_id(rng)
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(7)
+        .collect();
+    format!("{}_{tag}_aw1", now.format("%Y%m%d%H%M%S%3f"))
+}
+
 /// A number of 11 digits, as meetings have.
 pub(crate) fn meeting_number(rng: &dyn Rng) -> i64 {
     let word = u32::from_le_bytes(random_bytes(rng));

@@ -9,6 +9,7 @@ use domicile_kernel::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::model::app::{App, Subscription};
+use crate::model::chat::Chat;
 use crate::model::fault::{About, Fault, FaultKind, Target};
 use crate::model::meeting::{Meeting, RecordingFile};
 use crate::model::token::{AccessToken, Code, Grant, RefreshToken};
@@ -35,6 +36,8 @@ pub(crate) struct State {
     pub deliveries: VecDeque<WebhookDelivery>,
     pub faults: Vec<Fault>,
     pub last_number: u64,
+    #[serde(default)]
+    pub chat: Chat,
 }
 
 impl State {
@@ -62,11 +65,24 @@ impl State {
         Some((meeting, file))
     }
 
+    /// All that events are sent to: subscriptions and the endpoints of bots.
+    pub(crate) fn endpoints_mut(&mut self) -> impl Iterator<Item = &mut Subscription> {
+        self.apps.values_mut().flat_map(|app| {
+            let bot = app.bot.as_mut().map(|bot| &mut bot.endpoint);
+            app.subscriptions.iter_mut().chain(bot)
+        })
+    }
+
+    /// The same, to look at.
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = &Subscription> {
+        self.apps.values().flat_map(|app| {
+            let bot = app.bot.as_ref().map(|bot| &bot.endpoint);
+            app.subscriptions.iter().chain(bot)
+        })
+    }
+
     pub(crate) fn subscription_mut(&mut self, id: &str) -> Option<&mut Subscription> {
-        self.apps
-            .values_mut()
-            .flat_map(|app| &mut app.subscriptions)
-            .find(|subscription| subscription.id == id)
+        self.endpoints_mut().find(|subscription| subscription.id == id)
     }
 
     pub(crate) fn delivery_mut(&mut self, id: u64) -> Option<&mut WebhookDelivery> {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use domicile_kernel::state::{
-    FileStatus, LinkStatus, ReauthorizationReason, RecordingStatus, RefusalReason, RevocationReason,
-    TextState,
+    BotMessageState, FileStatus, LinkStatus, ReauthorizationReason, RecordingStatus, RefusalReason,
+    RevocationReason, TextState,
 };
 use serde_json::{Value, json};
 
@@ -63,17 +63,25 @@ fn the_documents_states_are_the_houses() {
         ("RevocationReason", spellings::<RevocationReason>()),
         ("RecordingStatus", spellings::<RecordingStatus>()),
         ("FileStatus", spellings::<FileStatus>()),
+        ("BotMessageStatus", spellings::<BotMessageState>()),
     ] {
         assert_eq!(schemas[name]["enum"], states, "{name}");
         let description = schemas[name]["description"].as_str().unwrap();
         assert!(description.ends_with("Further values may come."), "{name}");
     }
-    let typed = ["RecordingEvent", "LinkEvent", "RefusalEvent"]
-        .into_iter()
-        .flat_map(|name| {
-            let types = &schemas[name]["allOf"][1]["properties"]["type"]["enum"];
-            types.as_array().unwrap().iter().map(|it| it.as_str().unwrap())
-        });
+    let typed = [
+        "RecordingEvent",
+        "LinkEvent",
+        "RefusalEvent",
+        "BotMessageEvent",
+        "BotSaidEvent",
+        "BotReplyRefusedEvent",
+    ]
+    .into_iter()
+    .flat_map(|name| {
+        let types = &schemas[name]["allOf"][1]["properties"]["type"]["enum"];
+        types.as_array().unwrap().iter().map(|it| it.as_str().unwrap())
+    });
     let webhooks = document.webhooks();
     let delivered: BTreeSet<_> = webhooks.iter().map(|it| it.place).collect();
     assert_eq!(delivered, typed.collect());

@@ -67,6 +67,7 @@ impl Story {
             ("DOMICILE_ZOOM_OAUTH_URL", zoom.url().as_str()),
             ("DOMICILE_ZOOM_API_URL", zoom.url().as_str()),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url()),
+            ("DOMICILE_BOT_ROBOT_JID", "v1robot@xmpp.zoom.us"),
             ("RUST_LOG", "trace"),
         ] {
             world.environment.insert(name.to_owned(), value.to_owned());

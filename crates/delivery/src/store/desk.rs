@@ -15,7 +15,7 @@ type Row = (
     i64,
     Uuid,
     String,
-    String,
+    Option<String>,
     Timestamp,
     String,
     i32,

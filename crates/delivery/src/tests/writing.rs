@@ -26,7 +26,7 @@ async fn without_a_destination_the_event_is_kept_and_nothing_is_asked_for() {
     room.write(mailbox(1), "user:1", "one").await;
     assert_eq!(room.events().await, [("pending".to_owned(), 0, None)]);
     assert!(room.jobs().await.is_empty());
-    assert!(room.delivery.handler().is_none());
+    assert!(room.delivery.handler(None).is_none());
 }
 
 #[tokio::test]

@@ -146,7 +146,7 @@ pub(super) async fn run(environment: Environment, command: DeliveriesCommand) ->
                         event.attempts.to_string(),
                         or_dash(event.delivered_at.map(time)),
                         event.event_type.clone(),
-                        event.subject.clone(),
+                        or_dash(event.subject.as_ref()),
                     ]
                 },
                 |event| event.sequence.to_string(),

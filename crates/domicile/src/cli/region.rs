@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Subcommand, ValueEnum};
 use domicile_region::environment::Systemd;
 use domicile_region::report::Format;
-use domicile_region::{RegionFile, Report, Rule, Source, Strength, check_alone, schema, show};
+use domicile_region::{RegionFile, Report, Rule, Source, Strength, check_alone, order, schema, show};
 
 use super::Failure;
 
@@ -38,6 +38,15 @@ pub(super) enum RegionCommand {
         /// Where the drop-in finds the environment file
         #[arg(long, default_value = "/etc/domicile/domicile.env")]
         environment_file: String,
+    },
+    /// Say in which order a release reaches the regions, what to type, and how long to wait in between
+    ReleaseOrder {
+        /// The folder of all regions' files, or the files
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// Say it as JSON, for programs
+        #[arg(long)]
+        json: bool,
     },
     /// Show a region on one page
     Show {
@@ -98,6 +107,7 @@ pub(super) fn run(command: RegionCommand) -> Result<(), Failure> {
                 systemd.environment_file(&file)
             })
         }
+        RegionCommand::ReleaseOrder { paths, json } => release_order(&paths, json),
         RegionCommand::Show { file } => say(&show::page(&read(&file)?)),
         RegionCommand::Diff { one, other } => say(&show::diff(&read(&one)?, &read(&other)?)),
         RegionCommand::Rules => rules(),
@@ -116,6 +126,28 @@ fn check(paths: &[PathBuf], format: ReportFormat) -> Result<(), Failure> {
         0 => Ok(()),
         1 => Err("the regions are not apart: 1 finding".into()),
         findings => Err(format!("the regions are not apart: {findings} findings").into()),
+    }
+}
+
+/// Regions that are not apart get no release.
+fn release_order(paths: &[PathBuf], json: bool) -> Result<(), Failure> {
+    let sources = sources(paths)?;
+    let findings = Report::of(&sources).findings.len();
+    if findings > 0 {
+        return Err(format!(
+            "{findings} findings stand against a release; `domicile region check` says them"
+        )
+        .into());
+    }
+    let files = sources.iter().filter_map(|source| {
+        let document = check_alone(source).ok()?;
+        Some((source.name.clone(), document.file))
+    });
+    let steps = order::release_order(&files.collect::<Vec<_>>());
+    if json {
+        say(&format!("{}\n", serde_json::to_string_pretty(&steps)?))
+    } else {
+        say(&order::list(&steps))
     }
 }
 

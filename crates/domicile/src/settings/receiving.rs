@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use domicile_kernel::Secret;
+use domicile_region::words::Words;
 use domicile_web::extract::ZoomEndpointVerifier;
 use domicile_zoom::authorization::{RequiredAuthorization, RequiredHeader, RequiredOwnHeader};
 use domicile_zoom::signature::{WebhookSecrets, Window};
@@ -18,6 +19,8 @@ const BOT_CLIENT_SECRET: &str = "DOMICILE_BOT_CLIENT_SECRET";
 const BOT_WEBHOOK_SECRETS: &str = "DOMICILE_BOT_WEBHOOK_SECRETS";
 const BOT_AUTHORIZATION: &str = "DOMICILE_BOT_WEBHOOK_AUTHORIZATION";
 const BOT_HEADER: &str = "DOMICILE_BOT_WEBHOOK_HEADER";
+const BOT_WORDS: &str = "DOMICILE_BOT_WORDS";
+const BOT_PROGRESS: &str = "DOMICILE_BOT_PROGRESS";
 
 /// A signature older than a day has outlived every retry of Zoom's many times over.
 const MAX_AGE_SECONDS: RangeInclusive<u64> = 1..=86_400;
@@ -40,6 +43,8 @@ struct BotSection {
     webhook_secrets: Option<String>,
     webhook_authorization: Option<String>,
     webhook_header: Option<String>,
+    words: Option<String>,
+    progress: Option<String>,
 }
 
 impl BotSection {
@@ -51,6 +56,8 @@ impl BotSection {
             (BOT_WEBHOOK_SECRETS, &self.webhook_secrets),
             (BOT_AUTHORIZATION, &self.webhook_authorization),
             (BOT_HEADER, &self.webhook_header),
+            (BOT_WORDS, &self.words),
+            (BOT_PROGRESS, &self.progress),
         ]
         .into_iter()
         .filter_map(|(name, value)| value.as_ref().map(|_| name))
@@ -125,6 +132,15 @@ impl Reader {
             (BOT_AUTHORIZATION, section.webhook_authorization),
             (BOT_HEADER, section.webhook_header),
         );
+        let words = self.bot_words(section.words);
+        let progress = match self.text(BOT_PROGRESS, section.progress).as_deref() {
+            None | Some("on") => Some(true),
+            Some("off") => Some(false),
+            Some(_) => {
+                self.faults.add(BOT_PROGRESS, "is neither on nor off");
+                None
+            }
+        };
         let (client_id, client_secret) =
             own?.or_else(|| zoom.map(|zoom| (zoom.client_id.clone(), zoom.client_secret.clone())))?;
         Some(Some(BotSettings {
@@ -133,7 +149,24 @@ impl Reader {
             client_secret,
             webhook_secrets: secrets?,
             required_header: required_header?,
+            words: words?,
+            progress: progress?,
         }))
+    }
+
+    fn bot_words(&mut self, value: Option<String>) -> Option<Words> {
+        let Some(text) = self.text(BOT_WORDS, value) else {
+            return Some(Words::default());
+        };
+        let faults = match Words::parse(&text) {
+            Ok(words) => return Some(words),
+            Err(faults) => faults,
+        };
+        for fault in faults {
+            self.faults
+                .add(BOT_WORDS, format!("{}: {}", fault.path, fault.fault));
+        }
+        None
     }
 
     pub(super) fn webhook_secrets(&mut self, name: &str, value: Option<String>) -> Option<WebhookSecrets> {

@@ -161,6 +161,16 @@ pub const SETTINGS: &[Setting] = &[
         "comma list of the secret tokens that sign what is sent to the bot; without it the Zoom app's",
     ),
     setting(
+        "DOMICILE_BOT_WORDS",
+        Optional,
+        "what the bot says by itself, as JSON: the product's name, the words of its commands and their texts; what is not named keeps its default",
+    ),
+    setting(
+        "DOMICILE_BOT_PROGRESS",
+        Optional,
+        "on or off: whether people who have spoken to the bot are shown how far the fetching of their recordings has come; on without it",
+    ),
+    setting(
         "DOMICILE_BOT_WEBHOOK_AUTHORIZATION",
         Optional,
         "as DOMICILE_ZOOM_WEBHOOK_AUTHORIZATION, for the bot's subscription",

@@ -1,6 +1,6 @@
 //! `links`.
 
-use diesel::dsl::{exists, select};
+use diesel::dsl::{exists, max, min, select};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use domicile_kernel::state::{LinkStatus, TextState};
@@ -64,6 +64,27 @@ pub(crate) async fn by_id(conn: &mut Conn, id: LinkId) -> Result<Option<Link>, S
         .await
         .optional()?;
     row.map(Link::try_from).transpose()
+}
+
+/// The link of a subject that has not ended.
+pub(crate) async fn live_by_subject(conn: &mut Conn, subject: &Subject) -> Result<Option<Link>, StoreError> {
+    let row: Option<Row> = t::table
+        .select(Row::as_select())
+        .filter(t::subject.eq(subject.as_str()))
+        .filter(t::status.ne(REVOKED))
+        .first(conn)
+        .await
+        .optional()?;
+    row.map(Link::try_from).transpose()
+}
+
+/// The account of all links that have not ended, if it is one. Two looks at the ends of an index.
+pub(crate) async fn sole_account(conn: &mut Conn) -> Result<Option<ZoomAccountId>, StoreError> {
+    let live = || t::table.filter(t::status.ne(REVOKED));
+    let first: Option<String> = live().select(min(t::zoom_account_id)).first(conn).await?;
+    let last: Option<String> = live().select(max(t::zoom_account_id)).first(conn).await?;
+    let sole = first == last;
+    Ok(first.filter(|_| sole).map(ZoomAccountId::new))
 }
 
 /// The links of one subject or of all, newest first, beginning below the id `before`.

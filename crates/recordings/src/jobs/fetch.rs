@@ -322,6 +322,7 @@ impl Shared {
                         return Err(LeaseError::Lost.into());
                     }
                     self.settle_in(conn, &recording, &link, &telling, now).await?;
+                    self.progress.changed(conn, recording.id()).await?;
                     Ok(Some(lease.finish(conn, now).await?))
                 },
             )

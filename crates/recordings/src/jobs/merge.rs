@@ -163,7 +163,8 @@ impl Shared {
         let starts = taking.files.values().map(|(_, start)| *start);
         row.started_at = plan::started_at(starts, row.started_at, meeting.start_time);
         let status = RecordingStatus::of_files(taking.files.values().map(|(status, _)| *status));
-        Ok(store::describe(conn, &row, status, now).await?)
+        store::describe(conn, &row, status, now).await?;
+        Ok(self.progress.changed(conn, row.id()).await?)
     }
 }
 

@@ -80,6 +80,7 @@ impl Shared {
                     let locked = store::lock(conn, recording.id()).await?;
                     if let (Some(link), Some(locked)) = (link, locked) {
                         self.settle_in(conn, &locked, &link, &telling, now).await?;
+                        self.progress.changed(conn, locked.id()).await?;
                     }
                     Ok(store::check_lease(conn, lease, now).await?)
                 },
@@ -139,7 +140,7 @@ impl Shared {
             mailbox: link.id.into(),
             event_type,
             version: EVENT_VERSION,
-            subject: link.subject.clone(),
+            subject: Some(link.subject.clone()),
             occurred_at: now,
             data_sealed: telling.key.seal(Place::new("events", "data_sealed", id), &data)?,
         };

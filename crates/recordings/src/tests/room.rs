@@ -28,7 +28,7 @@ use url::Url;
 use super::events::{ACCOUNT, HOST};
 use super::media::{Media, paused};
 use super::store::{self, Told};
-use crate::{AccessTokens, InboxBodies, Library, Parts, handlers, take};
+use crate::{AccessTokens, InboxBodies, Library, NoProgress, Parts, handlers, take};
 
 pub(super) struct Room {
     pub(super) db: TestDb,
@@ -86,6 +86,7 @@ impl Room {
             outbox: outbox.clone(),
             bodies: bodies.clone(),
             tokens: tokens.clone(),
+            progress: Arc::new(NoProgress),
             downloads: egress.client("zoom_download", testing::TIMEOUTS),
             api: ZoomApi::new(egress.client("zoom_api", testing::TIMEOUTS), hosts, clock.port()),
         });

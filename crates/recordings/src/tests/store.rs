@@ -43,7 +43,7 @@ impl Outbox for Told {
                 events::mailbox.eq(event.mailbox.as_uuid()),
                 events::type_.eq(event.event_type),
                 events::version.eq(event.version),
-                events::subject.eq(event.subject.as_str()),
+                events::subject.eq(event.subject.as_ref().map(domicile_kernel::Subject::as_str)),
                 events::occurred_at.eq(event.occurred_at),
                 events::data_sealed.eq(event.data_sealed),
                 events::status.eq("pending"),

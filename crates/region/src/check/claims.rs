@@ -233,6 +233,18 @@ pub(super) fn hosts(file: &RegionFile) -> Vec<HostClaim> {
         .next()
         .unwrap_or_default();
     hosts.name(Rule::SharedRegistry, "deployment.imageRepository", registry);
+    if let Some(app) = &file.chart.ingress.app {
+        hosts.name(Rule::SharedAppHost, "chart.ingress.app.host", &app.host);
+    }
+    if let Some((registry, _)) = file
+        .chart
+        .postgres
+        .image
+        .as_ref()
+        .and_then(|it| it.split_once('/'))
+    {
+        hosts.name(Rule::SharedRegistry, "chart.postgres.image", registry);
+    }
     hosts.0
 }
 

@@ -1,6 +1,7 @@
 //! The form of each value, and that a file holds no secret.
 
 mod apps;
+mod chart;
 mod resources;
 mod values;
 
@@ -27,6 +28,7 @@ pub(super) fn check(finder: &mut Finder<'_>) {
     apps::check(finder, &file.zoom);
     app(finder, file);
     resources::check(finder, file);
+    chart::check(finder, file);
     secrets(finder, file);
 }
 

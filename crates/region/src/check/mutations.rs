@@ -9,7 +9,7 @@ use super::{Report, check};
 use crate::document::Source;
 use crate::rule::{Rule, Strength};
 use apart::APART;
-use tables::{AGREEMENT, ALIKE, EXCEPTIONS, FORM, JURISDICTION, Mutation};
+use tables::{AGREEMENT, ALIKE, CHART, EXCEPTIONS, FORM, JURISDICTION, Mutation};
 
 const EU: &str = "regions/eu.yaml";
 const UK: &str = "regions/uk.yaml";
@@ -40,7 +40,7 @@ pub(super) fn changed(file: &str, from: &str, to: &str) -> Vec<Source> {
 }
 
 fn all() -> impl Iterator<Item = &'static Mutation> {
-    [FORM, AGREEMENT, APART, ALIKE, JURISDICTION, EXCEPTIONS]
+    [FORM, CHART, AGREEMENT, APART, ALIKE, JURISDICTION, EXCEPTIONS]
         .into_iter()
         .flatten()
 }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::SecretRef;
+use crate::words::Words;
 
 /// Zoom's addresses and the region's apps there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -217,6 +218,16 @@ pub struct Chat {
     /// What Zoom sends after an installation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub welcome: Option<Welcome>,
+    /// What the bot says by itself, where it differs from the defaults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<Words>,
+    /// Whether people who have spoken to the bot are shown how far the fetching of their recordings has come.
+    #[serde(default = "yes")]
+    pub progress: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A bot's slash command.

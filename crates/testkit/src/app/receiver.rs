@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix_web::{HttpRequest, HttpResponse, web};
 use domicile_kernel::Clock;
 use http::HeaderMap;
+use serde_json::Value;
 use standardwebhooks::{
     HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook, WebhookError,
 };
@@ -64,6 +65,14 @@ fn verify_at(
     Ok(signed && age <= TOLERANCE_SECONDS.unsigned_abs())
 }
 
+/// What is said to the bot is answered in the response.
+fn answered(answer: Option<Value>) -> HttpResponse {
+    match answer {
+        Some(answer) => HttpResponse::Ok().json(answer),
+        None => HttpResponse::NoContent().finish(),
+    }
+}
+
 /// Takes an event: 204 when it is kept (also when it was before), 401 when the signature is not good.
 pub(super) async fn take(request: HttpRequest, body: web::Bytes, app: web::Data<Shared>) -> HttpResponse {
     let names = [
@@ -97,14 +106,16 @@ pub(super) async fn take(request: HttpRequest, body: web::Bytes, app: web::Data<
         duplicates: 0,
     };
     let (id, kind) = (event.webhook_id.clone(), event.event_type());
+    let answer = app.talk.answer(&event);
+    app.talk.go_on().await;
     match app.inbox.keep(event) {
         Ok(Kept::First) => {
             tracing::info!(event_id = id, event_type = kind, "event kept");
-            HttpResponse::NoContent().finish()
+            answered(answer)
         }
         Ok(Kept::Again) => {
             tracing::info!(event_id = id, "event delivered again");
-            HttpResponse::NoContent().finish()
+            answered(answer)
         }
         Ok(Kept::Failed) => HttpResponse::ServiceUnavailable().body("Told to fail."),
         Err(error) => {

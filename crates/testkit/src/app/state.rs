@@ -14,6 +14,7 @@ use super::receiver::Verifier;
 use super::session::Sessions;
 use super::session_token::SessionIssuer;
 use super::settings::{AppIdentity, AppUser, ReceivingAppSettings};
+use super::talk::Talk;
 
 /// The app without its sockets.
 pub(super) struct Shared {
@@ -25,6 +26,7 @@ pub(super) struct Shared {
     /// Only where the region knows the app's users by session tokens.
     pub(super) session_issuer: Option<SessionIssuer>,
     pub(super) inbox: Inbox,
+    pub(super) talk: Talk,
     pub(super) verifier: Verifier,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) content_policy: String,
@@ -54,6 +56,7 @@ impl Shared {
             sessions: Sessions::new(format!("demo_app_{port}"), settings.rng.clone()),
             inbox: Inbox::open(settings.events_file.as_deref()).map_err(StartError::EventsFile)?,
             verifier: Verifier::new(secrets, settings.clock),
+            talk: Talk::default(),
             session_issuer,
             clock,
             backend: Backend::new(settings.app_api),

@@ -13,7 +13,7 @@ const TRY_LATER: &str = "Wait a moment, then reload this page. Nothing was lost 
 /// The words for a browser.
 pub(crate) fn words_for(problem: Problem) -> Words {
     let (title, happened, cure) = match problem {
-        Problem::NotFound => (
+        Problem::NotFound | Problem::NoBot => (
             "This page does not exist",
             "The address may be mistyped, or the link may be incomplete.",
             START_AGAIN,
@@ -25,6 +25,7 @@ pub(crate) fn words_for(problem: Problem) -> Words {
         ),
         Problem::MalformedRequest
         | Problem::ValidationFailed
+        | Problem::IdempotencyKeyReused
         | Problem::TicketInvalid
         | Problem::UnsupportedMediaType
         | Problem::PayloadTooLarge

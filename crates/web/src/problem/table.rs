@@ -80,6 +80,10 @@ problems! {
     NotFound = "not_found", NOT_FOUND, never,
         "There is nothing here",
         "Check the path and the id.";
+    /// The region has no bot.
+    NoBot = "no_bot", NOT_FOUND, never,
+        "This region has no bot",
+        "Ask the region's operators to set it up (DOMICILE_BOT_ROBOT_JID), or do without.";
     /// The path is right, the method is not.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, never,
         "This method is not allowed here",
@@ -132,6 +136,10 @@ problems! {
     ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, never,
         "Some of the values are not valid",
         "Correct the members that `errors` lists.";
+    /// The same `Idempotency-Key` came with another request.
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, never,
+        "The Idempotency-Key was used for another request",
+        "Use a new key for a new request, and the same request for the same key.";
     /// Too many requests.
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, retry,
         "Too many requests",

@@ -69,6 +69,28 @@ impl Secrets {
             hex::encode(Sha256::digest(self.app_api_key.as_bytes()))
         )
     }
+
+    /// The id at zoomsim of the bot's Marketplace app, which is one of its own: Zoom lets an administrator add the bot
+    /// for all, and lets each user link for herself.
+    pub(crate) fn bot_client_id(&self) -> String {
+        format!("{}-bot", self.zoom_client_id)
+    }
+
+    /// Its client secret.
+    pub(crate) fn bot_client_secret(&self) -> String {
+        self.of_bot("client secret")
+    }
+
+    /// The secret token of its endpoint.
+    pub(crate) fn bot_webhook_secret(&self) -> String {
+        self.of_bot("webhook secret")
+    }
+
+    /// Derived, so that the file of an earlier start still does.
+    fn of_bot(&self, purpose: &str) -> String {
+        let text = format!("bot {purpose}: {}", self.zoom_client_secret);
+        hex::encode(Sha256::digest(text.as_bytes()))
+    }
 }
 
 fn text<const N: usize>() -> Outcome<String> {
@@ -96,6 +118,8 @@ mod tests {
         assert_eq!(made.vault_keys, read.vault_keys);
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert_ne!(Secrets::make().unwrap().events_secret, made.events_secret);
+        assert_eq!(made.bot_webhook_secret(), read.bot_webhook_secret());
+        assert_ne!(made.bot_webhook_secret(), made.bot_client_secret());
         assert_eq!(made.app_api_keys().len(), "demo-app:".len() + 64);
     }
 }

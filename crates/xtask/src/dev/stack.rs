@@ -69,6 +69,16 @@ impl Region {
         at(self.demo, path)
     }
 
+    /// The bot's JID at the simulated Zoom.
+    pub(crate) fn robot_jid(&self) -> String {
+        format!("v1{}minutebook@xmpp.zoom.us", self.id)
+    }
+
+    /// The bot's slash command, without the slash; at Zoom no two bots have the same.
+    pub(crate) fn slash_command(&self) -> String {
+        format!("minutebook-{}", self.id)
+    }
+
     /// Where the fetched recordings lie.
     pub(crate) fn storage(&self) -> PathBuf {
         self.folder.join("objects")
@@ -102,6 +112,10 @@ impl Region {
             ("DOMICILE_ZOOM_OAUTH_URL", origin(zoom)),
             ("DOMICILE_ZOOM_API_URL", origin(zoom)),
             ("DOMICILE_ZOOM_HOSTS", zoom_hosts()),
+            ("DOMICILE_BOT_ROBOT_JID", self.robot_jid()),
+            ("DOMICILE_BOT_CLIENT_ID", self.secrets.bot_client_id()),
+            ("DOMICILE_BOT_CLIENT_SECRET", self.secrets.bot_client_secret()),
+            ("DOMICILE_BOT_WEBHOOK_SECRETS", self.secrets.bot_webhook_secret()),
             ("DOMICILE_VAULT_KEYS", self.secrets.vault_keys.clone()),
             (
                 "DOMICILE_OBJECTS_URL",

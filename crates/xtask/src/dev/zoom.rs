@@ -158,6 +158,51 @@ impl Zoom {
         Ok(())
     }
 
+    /// Makes the region's bot with its endpoint as it is now, adds it for the account of its people, and puts them into a
+    /// channel. The region must be up, since its endpoint is challenged.
+    pub(crate) async fn ensure_bot(&self, region: &Region) -> Outcome {
+        let client_id = region.secrets.bot_client_id();
+        let client_id = client_id.as_str();
+        let bot = json!({
+            "url": at(region.public, "/zoom/bot").as_str(), "robot_jid": region.robot_jid(),
+            "secret_token": region.secrets.bot_webhook_secret(), "slash_command": region.slash_command(),
+            "unfurl_domains": ["127.0.0.1"],
+        });
+        let apps = self.order(Method::GET, &["apps"], None).await?;
+        if list(&apps).iter().any(|app| app["client_id"] == client_id) {
+            let path = ["apps", client_id, "bot"];
+            self.order(Method::POST, &path, Some(&bot)).await?;
+        } else {
+            let app = json!({
+                "client_id": client_id, "client_secret": region.secrets.bot_client_secret(),
+                "name": format!("Minutebook bot ({})", region.name), "usage": "admin_managed", "bot": bot,
+            });
+            self.order(Method::POST, &["apps"], Some(&app)).await?;
+        }
+        let people: Vec<&str> = PEOPLE
+            .iter()
+            .filter(|person| person.region == region.id)
+            .map(|person| person.id)
+            .collect();
+        let channel_id = format!("{}portfolioreview", region.id);
+        let channels = self.order(Method::GET, &["channels"], None).await?;
+        if !list(&channels)
+            .iter()
+            .any(|channel| channel["id"] == channel_id.as_str())
+        {
+            let channel = json!({ "id": channel_id, "name": "Portfolio review", "member_ids": people });
+            self.order(Method::POST, &["channels"], Some(&channel)).await?;
+        }
+        let grants = self.order(Method::GET, &["grants"], None).await?;
+        let added = list(&grants).iter().any(|grant| grant["client_id"] == client_id);
+        if let Some(owner) = people.first().filter(|_| !added) {
+            let path = ["apps", client_id, "bot", "install"];
+            self.order(Method::POST, &path, Some(&json!({ "user_id": owner })))
+                .await?;
+        }
+        Ok(())
+    }
+
     /// One call of the control API.
     pub(crate) async fn order(&self, method: Method, path: &[&str], body: Option<&Value>) -> Outcome<Value> {
         let mut url = self.base.clone();

@@ -225,12 +225,17 @@ impl Sim {
         })
     }
 
-    fn with_tracking(&self, mut answer: HttpResponse) -> HttpResponse {
+    pub(crate) fn with_tracking(&self, mut answer: HttpResponse) -> HttpResponse {
         set(&mut answer, "x-zm-trackingid", &sign::tracking_id(self.rng()));
         answer
     }
 
-    fn with_limits(&self, mut answer: HttpResponse, account_id: &str, category: Category) -> HttpResponse {
+    pub(crate) fn with_limits(
+        &self,
+        mut answer: HttpResponse,
+        account_id: &str,
+        category: Category,
+    ) -> HttpResponse {
         let calls = self.count_call(account_id, category.name());
         set(&mut answer, "x-ratelimit-category", category.name());
         if answer.status() == StatusCode::TOO_MANY_REQUESTS {

@@ -14,10 +14,14 @@ impl Sim {
     /// Registers an app. Its subscriptions are challenged first; if one fails, nothing is saved.
     pub async fn create_app(&self, mut new: NewApp) -> Result<App, ControlError> {
         let subscriptions = std::mem::take(&mut new.subscriptions);
+        let bot = new.bot.take();
         let mut app = self.draft_app(new)?;
         for subscription in subscriptions {
             let saved = self.checked(subscription).await?;
             app.subscriptions.push(saved);
+        }
+        if let Some(bot) = bot {
+            app.bot = Some(self.checked_bot(&app, bot).await?);
         }
         if self.read(|state| state.apps.contains_key(&app.client_id)) {
             return Err(ControlError::Taken("client_id"));
@@ -52,6 +56,7 @@ impl Sim {
             published: false,
             secret_token: new.secret_token.unwrap_or_else(|| random::short_id(rng)),
             manifest: None,
+            bot: None,
             client_id,
         })
     }
@@ -150,6 +155,7 @@ impl Sim {
         let account_id = self.user(user_id)?.account_id;
         self.app(client_id)?;
         self.end_grant(client_id, user_id);
+        self.forget_callbacks(client_id, user_id);
         let occasion = Occasion::Deauthorized {
             client_id: client_id.to_owned(),
             user_id: user_id.to_owned(),
@@ -169,7 +175,7 @@ impl Sim {
         });
     }
 
-    async fn checked(&self, new: NewSubscription) -> Result<Subscription, ControlError> {
+    pub(crate) async fn checked(&self, new: NewSubscription) -> Result<Subscription, ControlError> {
         if !is_loopback(&new.url) {
             let text = "a subscription's URL must be http(s) on a loopback host";
             return Err(ControlError::Invalid(text.to_owned()));

@@ -21,6 +21,18 @@ pub enum ControlError {
     /// No such subscription.
     #[error("there is no such event subscription")]
     UnknownSubscription,
+    /// No app of that client id has a bot.
+    #[error("that app has no bot")]
+    UnknownBot,
+    /// No such channel.
+    #[error("there is no such channel")]
+    UnknownChannel,
+    /// No such message, or it was deleted.
+    #[error("there is no such message")]
+    UnknownMessage,
+    /// No such row in the webhook log.
+    #[error("the webhook log has no such row")]
+    UnknownDelivery,
     /// No such fault.
     #[error("there is no such fault; it may have struck already")]
     UnknownFault,

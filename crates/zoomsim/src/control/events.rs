@@ -36,6 +36,8 @@ pub struct SendEvent {
     pub timestamp_offset_seconds: i64,
     /// The title before, for `recording.renamed`.
     pub old_topic: Option<String>,
+    /// A body of the caller's own goes to the endpoint of the app's bot, in place of the app's subscriptions.
+    pub to_bot: bool,
 }
 
 impl Sim {
@@ -46,6 +48,7 @@ impl Sim {
             client_id: order.client_id.clone(),
             signature: order.signature,
             timestamp_offset_seconds: order.timestamp_offset_seconds,
+            to_bot: order.to_bot,
         };
         if let Some(client_id) = &order.client_id {
             self.app(client_id)?;

@@ -4,6 +4,8 @@ use domicile_kernel::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::model::chat::{Bot, NewBot};
+
 /// Who authorises an app (platform: `usage` in the manifest).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case")]
@@ -50,6 +52,9 @@ pub struct App {
     /// What it was made of or changed to; absent: what its other fields say.
     #[serde(default)]
     pub manifest: Option<serde_json::Value>,
+    /// Its bot in Team Chat.
+    #[serde(default)]
+    pub bot: Option<Bot>,
 }
 
 impl App {
@@ -110,6 +115,8 @@ pub struct NewApp {
     pub optional_scopes: Vec<String>,
     /// Subscriptions to save with it; each is challenged unless it says otherwise.
     pub subscriptions: Vec<NewSubscription>,
+    /// Its bot, whose endpoint is challenged unless it says otherwise.
+    pub bot: Option<NewBot>,
 }
 
 /// A new event subscription.

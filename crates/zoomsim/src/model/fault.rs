@@ -25,6 +25,14 @@ pub enum Target {
     Meetings,
     /// The manifest API: `/v2/marketplace/apps/...`.
     Marketplace,
+    /// `POST /v2/im/chat/messages`.
+    ChatSend,
+    /// `PUT` and `DELETE /v2/im/chat/messages/{id}`.
+    ChatChange,
+    /// `POST /v2/im/chat/users/{user}/unfurls/{trigger}`.
+    ChatUnfurl,
+    /// `POST /v2/im/chat/callback/{id}`.
+    ChatCallback,
     /// The first host of a download: `/rec/download` and `/rec/webhook_download`.
     Download,
     /// The second host of a download, to which the first redirects.
@@ -59,11 +67,11 @@ pub enum FaultKind {
         #[serde(default = "one_minute")]
         seconds: u32,
     },
-    /// 401 with code 124 (at the token endpoint: `invalid_client`).
+    /// 401 with code 124 (at the token endpoint: `invalid_client`; at a bot's calls: code 7010).
     Unauthorized,
-    /// 403.
+    /// 403 (at a bot's calls: code 7004).
     Forbidden,
-    /// 404 with code 3301.
+    /// 404 with code 3301 (at a bot's calls: 8001 or 8002).
     NotFound,
     /// A status of 500 or more; nothing is done.
     ServerError {
@@ -186,6 +194,16 @@ pub struct NewFault {
     /// Only for events of this name.
     #[serde(default)]
     pub event: Option<String>,
+}
+
+impl Target {
+    /// True for the calls of bots, whose errors are their own.
+    pub(crate) fn is_chat(self) -> bool {
+        matches!(
+            self,
+            Self::ChatSend | Self::ChatChange | Self::ChatUnfurl | Self::ChatCallback
+        )
+    }
 }
 
 impl NewFault {

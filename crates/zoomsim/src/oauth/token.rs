@@ -44,9 +44,12 @@ pub(crate) async fn token(
     };
     faults::around(&sim, &request, Target::Token, &about, async || {
         match sim.grant(&app, &fields) {
-            Ok(answer) => HttpResponse::Ok()
-                .insert_header((CACHE_CONTROL, "no-store"))
-                .json(answer),
+            Ok(answer) => {
+                greet(&sim, &app, &fields, user_id.as_deref());
+                HttpResponse::Ok()
+                    .insert_header((CACHE_CONTROL, "no-store"))
+                    .json(answer)
+            }
             Err(error) => error.response(),
         }
     })
@@ -92,6 +95,18 @@ pub(crate) async fn revoke(
         HttpResponse::Ok().json(serde_json::json!({ "status": "success" }))
     })
     .await
+}
+
+/// A bot hears of everybody who added it. The client does not wait for that.
+fn greet(sim: &Sim, app: &App, fields: &Fields, user_id: Option<&str>) {
+    let is_install = fields.get("grant_type").map(String::as_str) == Some("authorization_code");
+    let Some(user_id) = user_id.filter(|_| is_install && app.bot.is_some()) else {
+        return;
+    };
+    let (later, client_id, user_id) = (sim.clone(), app.client_id.clone(), user_id.to_owned());
+    sim.0.runtime.spawn(async move {
+        later.greet(&client_id, &user_id).await;
+    });
 }
 
 /// Whose code or refresh token this is, without using it up.

@@ -23,6 +23,7 @@ pub(crate) async fn show(sim: web::Data<Sim>, note: web::Query<Note>) -> HttpRes
     let content = html! {
         header {
             h1 { "zoomsim" }
+            p { a href="/chat" { "Team Chat" } }
             p { "A stand-in for Zoom at " code { (sim.0.urls.base_text()) } " · its time " (zoom_time(sim.time())) }
         }
         main {
@@ -58,6 +59,12 @@ fn app_item(app: &App) -> Markup {
                     "events to " code { (it.url) } " "
                     @if it.enabled { span.state.good { "enabled" } } @else { span.state.bad { "disabled" } }
                     @if it.failed_challenges > 0 { " · " (it.failed_challenges) " failed challenges in a row" }
+                }
+            }
+            @if let Some(bot) = &app.bot {
+                p.faint {
+                    "bot " code { "/" (bot.slash_command) } " at " code { (bot.endpoint.url) } " "
+                    @if bot.endpoint.enabled { span.state.good { "enabled" } } @else { span.state.bad { "disabled" } }
                 }
             }
             div.row {

@@ -94,6 +94,22 @@ pub(crate) const FAULTS: &[(&str, (Target, FaultKind))] = &[
         "token: 5 seconds slow",
         (Target::Token, FaultKind::Slow { millis: 5_000 }),
     ),
+    (
+        "bot's message: 429 with seconds",
+        (Target::ChatSend, limited(RetryAfterForm::Seconds)),
+    ),
+    (
+        "bot's message: 401 / 7010",
+        (Target::ChatSend, FaultKind::Unauthorized),
+    ),
+    (
+        "bot's message: sent, answer lost",
+        (Target::ChatSend, FaultKind::LostAnswer),
+    ),
+    (
+        "bot's edit: 500",
+        (Target::ChatChange, FaultKind::ServerError { status: 500 }),
+    ),
     ("token: invalid_grant", (Target::Token, FaultKind::InvalidGrant)),
 ];
 

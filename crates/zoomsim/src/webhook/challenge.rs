@@ -112,7 +112,7 @@ impl Sim {
 
     /// The enabled subscriptions whose challenge is due; each is due again 72 hours later.
     pub(crate) fn take_due_challenges(&self, state: &mut State, now: Timestamp) -> Vec<String> {
-        let all = state.apps.values_mut().flat_map(|app| &mut app.subscriptions);
+        let all = state.endpoints_mut();
         all.filter(|it| it.enabled && it.next_challenge_at <= now)
             .map(|it| {
                 it.next_challenge_at = self.next_challenge(now);

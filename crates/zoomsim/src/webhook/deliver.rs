@@ -6,7 +6,8 @@ use domicile_kernel::Timestamp;
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
-use crate::model::webhook::{Attempt, AttemptResult, DeliveryState};
+use crate::control::ControlError;
+use crate::model::webhook::{Attempt, AttemptResult, DeliveryState, WebhookDelivery};
 use crate::sim::Sim;
 use crate::state::State;
 use crate::webhook::sender::{WebhookAnswer, WebhookRequest};
@@ -61,6 +62,16 @@ impl Sim {
             attempts: ids.len(),
             challenges: 0,
         }
+    }
+
+    /// Sends a request of the log once more, whatever became of it: the same id and bytes, as after an answer that Zoom
+    /// did not get.
+    pub async fn redeliver(&self, id: u64) -> Result<WebhookDelivery, ControlError> {
+        let find = |state: &State| state.deliveries.iter().find(|row| row.id == id).cloned();
+        self.read(find).ok_or(ControlError::UnknownDelivery)?;
+        self.force(&[id]);
+        self.send_now(&[id]).await;
+        self.read(find).ok_or(ControlError::UnknownDelivery)
     }
 
     /// Moves the clock forward, stopping at each due time on the way so that the schedule is kept.
@@ -216,7 +227,7 @@ fn next_due(state: &State) -> Option<Timestamp> {
             DeliveryState::Pending { next_attempt_at } => Some(next_attempt_at),
             _ => None,
         });
-    let challenges = state.apps.values().flat_map(|app| &app.subscriptions);
+    let challenges = state.endpoints();
     let challenges = challenges.filter(|it| it.enabled).map(|it| it.next_challenge_at);
     attempts.chain(challenges).min()
 }

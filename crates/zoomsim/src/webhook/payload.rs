@@ -9,6 +9,7 @@ use crate::model::user::User;
 use crate::random;
 use crate::sim::Sim;
 use crate::state::State;
+use crate::webhook::chat_payload::BotOccasion;
 use crate::webhook::recording_payload::{Reader, RecordingObject, zoom_time};
 
 /// Life of a `download_token` (platform: 24 hours; 15 seconds more in the capture).
@@ -45,6 +46,8 @@ pub(crate) enum Occasion {
         account_id: String,
         at: Timestamp,
     },
+    /// Anything that a bot hears.
+    Bot(Box<BotOccasion>),
     /// A body that the caller wrote.
     Raw {
         event: String,
@@ -175,6 +178,7 @@ impl Occasion {
             | Self::Batch { event, .. }
             | Self::User { event, .. }
             | Self::Raw { event, .. } => event,
+            Self::Bot(occasion) => &occasion.event,
             Self::Renamed { .. } => "recording.renamed",
             Self::MeetingEnded { .. } => "meeting.ended",
             Self::Deauthorized { .. } => "app_deauthorized",
@@ -198,6 +202,7 @@ impl Occasion {
             Self::Batch { host_id, .. } => Some(host_id),
             Self::User { user_id, .. } | Self::Deauthorized { user_id, .. } => Some(user_id),
             Self::Raw { user_id, .. } => user_id.as_deref(),
+            Self::Bot(occasion) => Some(&occasion.user_id),
             _ => self
                 .meeting_uuid()
                 .and_then(|uuid| state.meetings.get(uuid))
@@ -320,6 +325,7 @@ impl Sim {
                 },
             }),
             (Occasion::Raw { body, .. }, _) => body.clone(),
+            (Occasion::Bot(occasion), _) => occasion.body(happened),
             (_, None) => plain(
                 &event,
                 happened,

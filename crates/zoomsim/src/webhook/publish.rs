@@ -29,6 +29,8 @@ pub(crate) struct Manner {
     pub client_id: Option<String>,
     pub signature: SignatureMode,
     pub timestamp_offset_seconds: i64,
+    /// A body of the caller's own goes to the bot's endpoint in place of the subscriptions.
+    pub to_bot: bool,
 }
 
 struct Address {
@@ -176,17 +178,25 @@ fn addresses(state: &State, occasion: &Occasion, manner: &Manner) -> Vec<Address
         .apps
         .values()
         .filter(|app| match (&manner.client_id, occasion) {
+            (_, Occasion::Bot(it)) => app.client_id == it.client_id,
             (_, Occasion::Deauthorized { client_id, .. }) | (Some(client_id), _) => {
                 app.client_id == *client_id
             }
             (None, _) => manner.audience == Audience::All || hears(state, app, occasion),
         });
     let named = manner.client_id.is_some() && matches!(occasion, Occasion::Raw { .. });
+    let for_bot = matches!(occasion, Occasion::Bot(_)) || (named && manner.to_bot);
     let event = occasion.event();
     apps.flat_map(|app| {
+        let bot = app
+            .bot
+            .as_ref()
+            .map(|bot| &bot.endpoint)
+            .filter(|it| for_bot || it.events.iter().any(|name| name == event));
         app.subscriptions
             .iter()
-            .filter(|it| named || it.events.iter().any(|name| name == event))
+            .filter(|it| !for_bot && (named || it.events.iter().any(|name| name == event)))
+            .chain(bot.filter(|_| for_bot || matches!(occasion, Occasion::Deauthorized { .. })))
             .map(|it| Address {
                 client_id: app.client_id.clone(),
                 subscription_id: it.id.clone(),

@@ -6,6 +6,9 @@
 )]
 
 mod api;
+mod chat;
+mod chat_events;
+mod chat_page;
 mod control;
 mod downloads;
 mod faults;

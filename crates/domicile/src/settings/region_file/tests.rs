@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use domicile_region::egress::destinations;
 use domicile_region::environment::{Systemd, Value, variables};
 use domicile_region::file::{
     AccessKey, Encryption, Identity, IdentityMode, RegionFile, SecretRef, SessionJwt, VaultKey, WebIdentity,
@@ -194,6 +195,33 @@ fn what_the_file_says_is_a_complete_environment_and_covers_every_setting() {
             "{} does not follow from a region's file",
             setting.name
         );
+    }
+}
+
+#[test]
+fn the_fence_lets_out_exactly_what_network_policies_are_made_of() {
+    for host in [Host::simple(), Host::full(), Host::other()] {
+        let environment: Environment = host.environment().into_iter().collect();
+        let settings = Settings::from_environment(&environment).unwrap();
+        let listed = destinations(&host.file);
+        let database = (&host.file.database.host, host.file.database.port);
+        let wanted: BTreeSet<_> = listed
+            .iter()
+            // It is no HTTP, and not the fence's.
+            .filter(|it| (&it.host, it.port) != database)
+            .map(|it| match (it.and_below, it.port) {
+                (true, _) => format!("{} and all under it", it.host),
+                (false, 443) => it.host.clone(),
+                (false, port) => format!("{}:{port}", it.host),
+            })
+            .collect();
+        let fenced: BTreeSet<_> = crate::region::allowed(&settings)
+            .iter()
+            .filter_map(|rule| Some(rule.rsplit_once(" (")?.0.to_owned()))
+            // The wider rule for Zoom's hosts says it already.
+            .filter(|rule| rule != "zoom.us" && !rule.ends_with(".zoom.us"))
+            .collect();
+        assert_eq!(fenced, wanted);
     }
 }
 

@@ -98,6 +98,14 @@ fn listing(finder: &mut Finder<'_>, listing: &Listing) {
 }
 
 fn marketplace_app(finder: &mut Finder<'_>, path: &str, app: &MarketplaceApp) {
+    let words = app.chat.as_ref().and_then(|chat| chat.words.as_ref());
+    for fault in words.iter().flat_map(|words| words.faults()) {
+        finder.value(
+            format!("{path}.chat.words.{}", fault.path),
+            &format!("it {}", fault.fault),
+            "mend it, or leave it out for the default",
+        );
+    }
     let mut ids = vec![("appId", &app.app_id), ("clientId", &app.client_id)];
     ids.extend(
         app.development

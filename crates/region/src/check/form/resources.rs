@@ -228,6 +228,13 @@ fn deployment(finder: &mut Finder<'_>, deployment: &Deployment) {
             "write sha256: and 64 hexadecimal digits, never a tag",
         );
     }
+    if deployment.soak_minutes > 20_160 {
+        finder.value(
+            "deployment.soakMinutes",
+            "it is more than two weeks",
+            "write at most 20160",
+        );
+    }
     if deployment.release_order == 0 {
         finder.value("deployment.releaseOrder", "it is 0", "count from 1");
     }

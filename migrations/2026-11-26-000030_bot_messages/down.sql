@@ -1,0 +1,2 @@
+DROP TABLE bot_people;
+DROP TABLE bot_messages;
