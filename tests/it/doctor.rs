@@ -409,7 +409,7 @@ async fn a_public_url_that_leads_elsewhere_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_that_nobody_accepts_are_named() {
     let world = World::start().await;
-    let authority = Authority::new();
+    let authority = Authority::new("Authority of the region");
     let trusted = authority.file();
     let trusted = trusted.to_str().unwrap();
     let of = |url: &str, trusted: &str| {
@@ -429,12 +429,14 @@ async fn certificates_that_nobody_accepts_are_named() {
 
     let sound = authority.before(&world.public_url, "127.0.0.1", (-1, 90)).await;
     of(&sound.url(), trusted).is("ok", "public.tls", "89 days", "");
-    let stranger = Authority::new();
-    of(&sound.url(), stranger.file().to_str().unwrap()).fault(
-        "public.tls",
-        "certificate",
-        "no public authority",
-    );
+    for name in ["Another authority", "Authority of the region"] {
+        let stranger = Authority::new(name);
+        of(&sound.url(), stranger.file().to_str().unwrap()).fault(
+            "public.tls",
+            "certificate",
+            "no public authority",
+        );
+    }
 
     let soon = authority.before(&world.public_url, "127.0.0.1", (-80, 10)).await;
     of(&soon.url(), trusted).is("warning", "public.tls", "ends in 9 days", "renew it now");

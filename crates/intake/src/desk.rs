@@ -237,7 +237,9 @@ impl InboxDesk {
         if rows == 0 {
             return Ok(());
         }
-        AuditEntry::done(Actor::Operator, action).write(conn, &self.ids).await
+        AuditEntry::done(Actor::Operator, action)
+            .write(conn, &self.ids)
+            .await
     }
 
     /// How the inbox does.

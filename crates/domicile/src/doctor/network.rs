@@ -60,7 +60,11 @@ fn certificate_remedy(text: &str, setting: &str) -> String {
         format!(
             "the certificate is for another host: {setting} or the ingress's certificate names the wrong one, or DNS leads elsewhere"
         )
-    } else if text.contains("unknownissuer") || text.contains("unknown issuer") {
+    } else if ["unknownissuer", "unknown issuer", "badsignature"]
+        .iter()
+        .any(|word| text.contains(word))
+    {
+        // The last is how it is said of an authority that has only the name of a known one.
         "no public authority vouches for the certificate: serve the whole chain, issued by a public authority"
             .to_owned()
     } else {
