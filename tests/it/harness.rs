@@ -7,6 +7,7 @@ pub mod detector;
 pub mod grants;
 pub mod process;
 pub mod promql;
+pub mod tls;
 pub mod wire;
 pub mod world;
 

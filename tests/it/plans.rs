@@ -4,9 +4,15 @@
 use domicile::outside;
 use domicile::region::Region;
 use domicile::settings::{Environment, Settings};
+use domicile_delivery::desk::{EventSelection, EventsDesk};
+use domicile_kernel::state::JobStatus;
 use domicile_kernel::{EventId, LinkId, Subject, ZoomAccountId};
+use domicile_leases::desk::JobSelection;
+use domicile_linking::desk::{LinkSelection, LinksDesk};
 use domicile_linking::identity::Presence;
 use domicile_linking::{NewConnectSession, Returned};
+use domicile_recordings::desk::{RecordingSelection, RecordingsDesk};
+use domicile_recordings::reconcile::ReconcileOptions;
 use domicile_store::audit::{Actor, AuditQuery};
 use domicile_store::{Conn, NewEvent, Outbox, StoreError};
 use tokio_postgres::Client;
@@ -71,6 +77,51 @@ const ROWS: &str = "
     INSERT INTO jobs (id, kind, key, lane, status, again, attempts, due_at, created_at, updated_at)
     VALUES (gen_random_uuid(), 'bot.message', '00000000-0000-0000-0000-000000000003', 'a', 'queued', false, 0, '2020-01-01', now(), now());
     ANALYZE;";
+
+/// The lists of the operators' commands, and the reconciliation of all that is stored.
+async fn operators_look(region: &Region) {
+    let mut conn = region.db.conn().await.unwrap();
+    for selection in [
+        JobSelection::default(),
+        JobSelection {
+            status: Some(JobStatus::Quarantined),
+            kind: Some("recording.fetch".to_owned()),
+            ..JobSelection::default()
+        },
+    ] {
+        domicile_leases::desk::list(&mut conn, &selection, None, 50)
+            .await
+            .unwrap();
+        domicile_leases::desk::redrive_selected(&mut conn, &selection, 50, region.ids.clock().now())
+            .await
+            .unwrap();
+    }
+    drop(conn);
+    let links = LinksDesk::new(region.db.clone());
+    links.list(&LinkSelection::default(), None, 50).await.unwrap();
+    links.show(LinkId::from(LINK)).await.unwrap().unwrap();
+    let recordings = RecordingsDesk::new(region.db.clone(), region.ids.clone());
+    let selection = RecordingSelection::default();
+    let newest = recordings.list(&selection, None, 50).await.unwrap()[0].id;
+    recordings.list(&selection, Some(newest), 50).await.unwrap();
+    recordings.show(newest).await.unwrap().unwrap();
+    let events = EventsDesk::new(region.db.clone(), region.ids.clone());
+    let newest = events.list(&EventSelection::default(), None, 50).await.unwrap()[0].id;
+    events.show(newest).await.unwrap().unwrap();
+    let mailbox = EventSelection {
+        subject: Some(ALICE.parse().unwrap()),
+        ..EventSelection::default()
+    };
+    events.list(&mailbox, Some(i64::MAX), 50).await.unwrap();
+    let options = ReconcileOptions {
+        apply: false,
+        deep: false,
+        grace: chrono::TimeDelta::zero(),
+        since: None,
+    };
+    let report = region.reconciler().reconcile(&options).await.unwrap();
+    assert!(report.stored_files > 20_000);
+}
 
 /// How often each large table was read from end to end.
 async fn sequential_scans(client: &Client) -> Vec<(String, i64)> {
@@ -168,6 +219,8 @@ async fn what_runs_in_a_loop_reads_no_large_table_from_end_to_end() {
         .links(None, Some(LinkId::from(LINK)), 51)
         .await
         .unwrap();
+
+    operators_look(&region).await;
 
     // A grant at its end, whose tokens do not open; the counting of those in trouble.
     region

@@ -83,6 +83,10 @@ async fn a_complete_environment_passes_and_an_unknown_schema_stops_the_start() {
         )
         .await
         .unwrap();
+    client
+        .execute("UPDATE schema_floor SET version = '99990101000001'", &[])
+        .await
+        .unwrap();
     let output = run(&world.environment, &["run"]);
     assert!(!output.status.success());
     assert!(text(&output).contains("99990101000001"), "{}", text(&output));

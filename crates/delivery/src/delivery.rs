@@ -78,6 +78,11 @@ impl Delivery {
         }
     }
 
+    /// Whether events are delivered; without a destination the app pulls them.
+    pub fn has_destination(&self) -> bool {
+        self.inner.settings.destination.is_some()
+    }
+
     /// The handler of the jobs `delivery.mailbox`; none where events have no destination. What the app answers is handed
     /// to `answers`.
     pub fn handler(&self, answers: Option<Arc<dyn AnswerReader>>) -> Option<Arc<dyn Handler>> {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod delivery;
+pub mod desk;
 mod document;
 mod error;
 mod jobs;

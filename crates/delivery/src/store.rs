@@ -7,6 +7,8 @@
 //! - one that names a sequence below the writer's own, shared: whoever lists all mailboxes stops before the lowest one that
 //!   is held, so nothing appears later behind a cursor that was given out.
 
+pub(crate) mod desk;
+
 use diesel::dsl::{count_star, exists, max, min, select, sql};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Nullable};

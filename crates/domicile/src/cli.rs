@@ -1,10 +1,17 @@
 //! The command line.
 
 mod admission;
+mod deliveries;
+mod doctor;
 mod evidence;
 mod inbox;
+mod jobs;
 mod keys;
+mod links;
+mod output;
 mod ready;
+mod reconcile;
+mod recordings;
 mod region;
 mod zoom_app;
 
@@ -12,12 +19,15 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use domicile_egress::Contacts;
+use domicile_kernel::state::TextState;
 use domicile_kernel::{RegionId, WorkerId};
 use domicile_telemetry::{LogFormat, Telemetry, TelemetrySettings};
 use domicile_web::extract::AppKeys;
 use opentelemetry_http::HttpClient;
+use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -49,6 +59,11 @@ enum Command {
     Work,
     /// Serve and work in one process
     Run,
+    /// Examine everything that the region needs, and say what is wrong and what to do
+    ///
+    /// Nothing is changed, but for a small object that is written to the storage, read back and deleted. Ends with 0 where
+    /// nothing is at fault, and with 1 where something is.
+    Doctor(doctor::DoctorArgs),
     /// Say which Zoom accounts may link, where the region admits by account
     Admission {
         #[command(subcommand)]
@@ -58,6 +73,30 @@ enum Command {
     Inbox {
         #[command(subcommand)]
         command: inbox::InboxCommand,
+    },
+    /// Look at background work, and let what is in quarantine be tried again
+    Jobs {
+        #[command(subcommand)]
+        command: jobs::JobsCommand,
+    },
+    /// Look at links and how their grants do
+    Links {
+        #[command(subcommand)]
+        command: links::LinksCommand,
+    },
+    /// Look at recordings and their files, and fetch again what failed
+    Recordings {
+        #[command(subcommand)]
+        command: recordings::RecordingsCommand,
+    },
+    /// Bring the database and the object storage into agreement after one of them was restored
+    ///
+    /// Without --apply it only says what it would do. It may run beside the service, and again at any time.
+    Reconcile(reconcile::ReconcileArgs),
+    /// Look at the events for the app, and deliver them again
+    Deliveries {
+        #[command(subcommand)]
+        command: deliveries::DeliveriesCommand,
     },
     /// Look after the region's key-encryption keys
     Keys {
@@ -89,6 +128,11 @@ enum Command {
     Region {
         #[command(subcommand)]
         command: region::RegionCommand,
+    },
+    /// Write the completions of a shell: `source <(domicile completion bash)`
+    Completion {
+        /// Whose
+        shell: Shell,
     },
     /// Look at the configuration without starting anything
     Config {
@@ -123,7 +167,14 @@ pub fn main() -> ExitCode {
         Command::Ready { address } => in_runtime(ready::run(&address)),
         Command::Region { command } => region::run(command),
         Command::Admission { command } => in_runtime(admission::run(environment, command)),
+        Command::Doctor(arguments) => return ended(in_runtime(doctor::run(environment, arguments))),
         Command::Evidence(arguments) => evidence::run(environment, arguments),
+        Command::Completion { shell } => completion(shell),
+        Command::Deliveries { command } => in_runtime(deliveries::run(environment, command)),
+        Command::Jobs { command } => in_runtime(jobs::run(environment, command)),
+        Command::Links { command } => in_runtime(links::run(environment, command)),
+        Command::Reconcile(arguments) => return ended(in_runtime(reconcile::run(environment, arguments))),
+        Command::Recordings { command } => in_runtime(recordings::run(environment, command)),
         Command::Inbox { command } => in_runtime(inbox::run(environment, command)),
         Command::Keys { command } => in_runtime(keys::run(environment, command)),
         Command::ZoomApp { command } => return ended(in_runtime(zoom_app::run(environment, command))),
@@ -141,9 +192,53 @@ fn ended(result: Result<ExitCode, Failure>) -> ExitCode {
         Err(failure) => {
             // Standard error is all that is left to say it on.
             let _ = writeln!(std::io::stderr(), "domicile: {}", chain(failure.as_ref()));
-            ExitCode::FAILURE
+            if failure.is::<NotFound>() {
+                ExitCode::from(NOT_FOUND)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
+}
+
+/// What was asked for by its id is not there; the command ends with its own code.
+#[derive(Debug, Error)]
+#[error("there is no {what} {id}")]
+struct NotFound {
+    what: &'static str,
+    id: String,
+}
+
+/// The exit code of [`NotFound`].
+const NOT_FOUND: u8 = 3;
+
+fn not_found(what: &'static str, id: impl ToString) -> Failure {
+    Box::new(NotFound {
+        what,
+        id: id.to_string(),
+    })
+}
+
+/// The region of this environment, with resources that are its own.
+async fn opened(environment: &Environment) -> Result<Region, Failure> {
+    let settings = Settings::from_environment(environment)?;
+    let region = Region::build(settings, outside::ids())?;
+    region.check().await?;
+    Ok(region)
+}
+
+/// Reads a state; all that there are stand in the message.
+fn state<S: TextState + Send + Sync>(text: &str) -> Result<S, String> {
+    S::from_text(text).map_err(|_| {
+        let all: Vec<_> = S::ALL.iter().map(|state| state.as_str()).collect();
+        format!("it is one of {}", all.join(", "))
+    })
+}
+
+fn completion(shell: Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "domicile", &mut script);
+    Ok(std::io::stdout().write_all(&script)?)
 }
 
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {

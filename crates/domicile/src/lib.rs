@@ -4,6 +4,7 @@ pub mod cli;
 pub mod settings;
 
 mod bot;
+pub mod doctor;
 pub mod marks;
 mod metrics;
 pub mod outside;

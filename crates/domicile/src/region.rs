@@ -15,6 +15,7 @@ use domicile_leases::{Workers, WorkersBuilder};
 use domicile_linking::identity::JWKS_TIMEOUTS;
 use domicile_linking::{Identity, IdentitySettings, LinkEraser, Linking, LinkingParts, LinkingSettings};
 use domicile_objects::{AwsSigner, ObjectStorage, ObjectsError};
+use domicile_recordings::reconcile::Reconciler;
 use domicile_recordings::{Library, NoProgress, Progress, RecordingsEraser};
 use domicile_store::{Db, SchemaError, StoreError, check_schema};
 use domicile_vault::{AwsKms, CheckError, InvalidVaultKeys, KMS_TIMEOUTS, RegionKeys, Vault};
@@ -30,7 +31,7 @@ use crate::plugs::bot::{BotAnswers, BotEvents, ErasedMessages, ShownProgress};
 use crate::plugs::{
     AwsRequests, ErasedEvents, ErasedRecordings, KeptBodies, LinkTokens, LinksRouter, RecordingEvents,
 };
-use crate::settings::{DRAIN_TIMEOUT, ObjectsSettings, Settings};
+use crate::settings::{AppSettings, DRAIN_TIMEOUT, ObjectsSettings, Settings, VaultSettings, ZoomSettings};
 
 /// Why a region could not be built.
 #[derive(Debug, Error)]
@@ -122,7 +123,8 @@ impl Region {
         let egress = egress(&settings)?;
         let db = Db::new(settings.database.clone())?;
         let clock = Arc::clone(ids.clock());
-        let vault = Vault::new(db.clone(), ids.clone(), region_keys(&settings, &egress)?);
+        let keys = region_keys(&settings.vault, &settings.objects, &egress)?;
+        let vault = Vault::new(db.clone(), ids.clone(), keys);
         let zoom_hosts = Arc::new(settings.zoom.hosts.clone());
         let zoom_client = egress.client("zoom_api", CALL).for_foreign_urls();
         let api = ZoomApi::new(zoom_client, Arc::clone(&zoom_hosts), Arc::clone(&clock));
@@ -291,6 +293,11 @@ impl Region {
             .build()
     }
 
+    /// Brings rows, objects and Zoom into agreement.
+    pub fn reconciler(&self) -> Reconciler {
+        Reconciler::new(self.fetching.clone())
+    }
+
     /// Every room that keeps something of links: the one list.
     fn erasers(&self) -> Vec<Arc<dyn LinkEraser>> {
         let recordings =
@@ -362,7 +369,7 @@ pub(crate) fn allowed(settings: &Settings) -> Vec<String> {
 
 /// The vault alone, over this region's database with a schema that this version knows: for the commands about its keys.
 pub async fn vault(settings: &Settings, ids: Ids) -> Result<Vault, RegionError> {
-    let keys = region_keys(settings, &egress(settings)?)?;
+    let keys = region_keys(&settings.vault, &settings.objects, &egress(settings)?)?;
     let db = Db::new(settings.database.clone())?;
     check_schema(&db).await?;
     let vault = Vault::new(db.clone(), ids.clone(), keys);
@@ -371,22 +378,36 @@ pub async fn vault(settings: &Settings, ids: Ids) -> Result<Vault, RegionError> 
 }
 
 /// The ring of region keys, with a way to AWS KMS where one of them lies there.
-fn region_keys(settings: &Settings, egress: &Egress) -> Result<RegionKeys, RegionError> {
-    let kms = if settings.vault.uses_kms() {
-        let signer = AwsSigner::open(&settings.objects.s3, egress.client("aws_sts", CALL));
+pub(crate) fn region_keys(
+    vault: &VaultSettings,
+    objects: &ObjectsSettings,
+    egress: &Egress,
+) -> Result<RegionKeys, RegionError> {
+    let kms = if vault.uses_kms() {
+        let signer = AwsSigner::open(&objects.s3, egress.client("aws_sts", CALL));
         Some(AwsKms {
             client: egress.client("aws_kms", KMS_TIMEOUTS),
             signer: Arc::new(AwsRequests(signer.map_err(RegionError::Kms)?)),
-            endpoint: settings.vault.kms_endpoint.clone(),
+            endpoint: vault.kms_endpoint.clone(),
         })
     } else {
         None
     };
-    Ok(settings.vault.keys.connect(kms.as_ref())?)
+    Ok(vault.keys.connect(kms.as_ref())?)
 }
 
 fn egress(settings: &Settings) -> Result<Egress, RegionError> {
-    Ok(Egress::new(Arc::new(fence(settings)?), Arc::new(SystemResolver))?)
+    let callable = Callable {
+        zoom: Some(&settings.zoom),
+        objects: Some(&settings.objects),
+        vault: Some(&settings.vault),
+        app: Some(&settings.app),
+        egress_allow: &settings.egress_allow,
+    };
+    Ok(Egress::new(
+        Arc::new(fence(&callable)?),
+        Arc::new(SystemResolver),
+    )?)
 }
 
 fn linking_settings(settings: &Settings) -> LinkingSettings {
@@ -403,45 +424,55 @@ fn linking_settings(settings: &Settings) -> LinkingSettings {
     }
 }
 
+/// The settings that name what may be called; without those that are at fault.
+pub(crate) struct Callable<'a> {
+    pub(crate) zoom: Option<&'a ZoomSettings>,
+    pub(crate) objects: Option<&'a ObjectsSettings>,
+    pub(crate) vault: Option<&'a VaultSettings>,
+    pub(crate) app: Option<&'a AppSettings>,
+    pub(crate) egress_allow: &'a [HostRule],
+}
+
 /// Everything that the process may call, each with the setting that says so.
-fn fence(settings: &Settings) -> Result<Fence, RegionError> {
+pub(crate) fn fence(callable: &Callable<'_>) -> Result<Fence, RegionError> {
     let mut fence = Fence::builder()
         .setting("DOMICILE_ZOOM_HOSTS", "Zoom's API and downloads")
         .setting("DOMICILE_VAULT_KEYS", "AWS KMS")
         .setting("DOMICILE_OBJECTS_URL", "the object storage")
         .setting("DOMICILE_APP_EVENTS_URL", "the app's events")
         .setting("DOMICILE_APP_JWT_JWKS_URL", "the app's keys")
-        .setting("DOMICILE_EGRESS_ALLOW", "further hosts")
-        .allow_all("DOMICILE_ZOOM_HOSTS", settings.zoom.hosts.rules().iter().cloned())
-        .allow(
-            "DOMICILE_ZOOM_OAUTH_URL",
-            HostRule::for_url(&settings.zoom.oauth_url)?,
-        )
-        .allow(
-            "DOMICILE_ZOOM_API_URL",
-            HostRule::for_url(settings.zoom.api_base.url())?,
-        )
-        .allow_all(
-            "DOMICILE_EGRESS_ALLOW",
-            settings.egress_allow.iter().cloned().map(HostRule::internal),
-        );
-    for rule in ObjectStorage::egress_rules(&settings.objects.url, &settings.objects.s3)? {
-        fence = fence.allow("DOMICILE_OBJECTS_URL", rule.internal());
+        .setting("DOMICILE_EGRESS_ALLOW", "further hosts");
+    if let Some(zoom) = callable.zoom {
+        fence = fence
+            .allow_all("DOMICILE_ZOOM_HOSTS", zoom.hosts.rules().iter().cloned())
+            .allow("DOMICILE_ZOOM_OAUTH_URL", HostRule::for_url(&zoom.oauth_url)?)
+            .allow("DOMICILE_ZOOM_API_URL", HostRule::for_url(zoom.api_base.url())?);
     }
-    if settings.vault.uses_kms() {
-        let endpoint = settings.vault.kms_endpoint.as_ref();
-        let kms = settings.vault.keys.egress_rules(endpoint)?;
-        let tokens = AwsSigner::egress_rules(&settings.objects.s3).map_err(RegionError::Kms)?;
-        let rules = kms.into_iter().chain(tokens).map(HostRule::internal);
-        fence = fence.allow_all("DOMICILE_VAULT_KEYS", rules);
+    fence = fence.allow_all(
+        "DOMICILE_EGRESS_ALLOW",
+        callable.egress_allow.iter().cloned().map(HostRule::internal),
+    );
+    if let Some(objects) = callable.objects {
+        for rule in ObjectStorage::egress_rules(&objects.url, &objects.s3)? {
+            fence = fence.allow("DOMICILE_OBJECTS_URL", rule.internal());
+        }
+        if let Some(vault) = callable.vault.filter(|vault| vault.uses_kms()) {
+            let kms = vault.keys.egress_rules(vault.kms_endpoint.as_ref())?;
+            let tokens = AwsSigner::egress_rules(&objects.s3).map_err(RegionError::Kms)?;
+            let rules = kms.into_iter().chain(tokens).map(HostRule::internal);
+            fence = fence.allow_all("DOMICILE_VAULT_KEYS", rules);
+        }
     }
-    if let Some(events) = &settings.app.events {
+    let Some(app) = callable.app else {
+        return Ok(fence.build());
+    };
+    if let Some(events) = &app.events {
         fence = fence.allow(
             "DOMICILE_APP_EVENTS_URL",
             HostRule::for_url(&events.url)?.internal(),
         );
     }
-    if let IdentitySettings::SessionJwt(jwt) = &settings.app.identity {
+    if let IdentitySettings::SessionJwt(jwt) = &app.identity {
         fence = fence.allow(
             "DOMICILE_APP_JWT_JWKS_URL",
             HostRule::for_url(&jwt.jwks_url)?.internal(),
@@ -456,10 +487,15 @@ pub fn collector_client(settings: &Settings) -> Result<Option<(Url, Client)>, Re
     let Some(endpoint) = &settings.otlp_endpoint else {
         return Ok(None);
     };
+    Ok(Some((endpoint.clone(), collector(endpoint)?)))
+}
+
+/// A client that reaches this collector alone.
+pub(crate) fn collector(endpoint: &Url) -> Result<Client, RegionError> {
     let rule = HostRule::for_url(endpoint)?.internal();
     let fence = Fence::builder()
         .allow("OTEL_EXPORTER_OTLP_ENDPOINT", rule)
         .build();
     let egress = Egress::new(Arc::new(fence), Arc::new(SystemResolver))?;
-    Ok(Some((endpoint.clone(), egress.client("otlp", CALL))))
+    Ok(egress.client("otlp", CALL))
 }

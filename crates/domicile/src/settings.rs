@@ -197,6 +197,39 @@ pub struct AppSettings {
 /// How long a stop may take before running work is given back.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// The settings that are there, each without regard to the others: what `doctor` goes on with where some are at fault.
+pub struct Parts {
+    /// Every variable that was set, with the contents of the files in the place of `NAME_FILE`.
+    pub variables: Environment,
+    /// Which region this is.
+    pub region: Option<RegionSettings>,
+    /// Where it listens and how it is reached.
+    pub http: Option<HttpSettings>,
+    /// The region's database.
+    pub database: Option<DbSettings>,
+    /// The region's Marketplace app and Zoom's addresses.
+    pub zoom: Option<ZoomSettings>,
+    /// The region's Team Chat bot, where it is on.
+    pub bot: Option<BotSettings>,
+    /// The region's key-encryption keys.
+    pub vault: Option<VaultSettings>,
+    /// The region's object storage.
+    pub objects: Option<ObjectsSettings>,
+    /// The application that is served.
+    pub app: Option<AppSettings>,
+    /// Further hosts that may be called.
+    pub egress_allow: Vec<domicile_egress::HostRule>,
+    /// The region's collector.
+    pub otlp_endpoint: Option<Url>,
+}
+
+impl Parts {
+    /// Everything that can be read, and every fault that stops a start.
+    pub fn of(environment: &Environment) -> (Self, Option<Faults>) {
+        parse::parts(environment)
+    }
+}
+
 impl Settings {
     /// Reads every setting, and gives every fault if there is one.
     pub fn from_environment(environment: &Environment) -> Result<Self, Faults> {

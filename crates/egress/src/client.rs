@@ -107,6 +107,7 @@ impl Egress {
             .no_zstd()
             .no_deflate()
             .tls_backend_rustls()
+            .tls_info(true)
             .dns_resolver(resolver)
             .connect_timeout(timeouts.connect)
             .read_timeout(timeouts.read);

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod rule;
 
+mod certificate;
 mod client;
 mod contacts;
 mod error;

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
+use domicile_kernel::Timestamp;
 use futures_util::Stream;
 use http::{HeaderMap, StatusCode, header};
 use url::Url;
 
+use crate::certificate::not_after;
 use crate::contacts::Counters;
 use crate::error::{EgressError, TimeoutPhase, origin};
 
@@ -38,6 +40,12 @@ impl Response {
     /// The URL that answered. It may hold a signature: never log it.
     pub fn url(&self) -> &Url {
         self.inner.url()
+    }
+
+    /// When the certificate of the other side ends; `None` where there was no TLS.
+    pub fn certificate_ends_at(&self) -> Option<Timestamp> {
+        let tls = self.inner.extensions().get::<reqwest::tls::TlsInfo>()?;
+        not_after(tls.peer_certificate()?)
     }
 
     /// The length that the other side announced, in bytes. Often missing.

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use domicile_kernel::{Ids, InboxId, Secret, Timestamp, ZoomAccountId};
+use domicile_store::audit::{Actor, AuditEntry};
 use domicile_store::{Conn, Db, StoreError};
 use domicile_vault::Vault;
 use domicile_zoom::event::Envelope;
@@ -205,9 +206,14 @@ impl InboxDesk {
                 }
             }
             let now = self.ids.clock().now();
-            let changed = self.db.run_tx("replay_inbox", async |conn: &mut Conn| {
-                store::desk::replay(conn, &ids, now).await
-            });
+            let changed = self.db.run_tx(
+                "replay_inbox",
+                async |conn: &mut Conn| -> Result<usize, StoreError> {
+                    let rows = store::desk::replay(conn, &ids, now).await?;
+                    self.audit(conn, "inbox.replay", rows).await?;
+                    Ok(rows)
+                },
+            );
             replayed.rows += changed.await? as u64;
         }
     }
@@ -216,9 +222,23 @@ impl InboxDesk {
     pub async fn quarantine(&self, ids: &[InboxId]) -> Result<usize, StoreError> {
         let now = self.ids.clock().now();
         self.db
-            .run_tx("set_aside", async |conn: &mut Conn| {
-                store::desk::set_aside(conn, ids, now).await
-            })
+            .run_tx(
+                "set_aside",
+                async |conn: &mut Conn| -> Result<usize, StoreError> {
+                    let rows = store::desk::set_aside(conn, ids, now).await?;
+                    self.audit(conn, "inbox.quarantine", rows).await?;
+                    Ok(rows)
+                },
+            )
+            .await
+    }
+
+    async fn audit(&self, conn: &mut Conn, action: &'static str, rows: usize) -> Result<(), StoreError> {
+        if rows == 0 {
+            return Ok(());
+        }
+        AuditEntry::done(Actor::Operator, action)
+            .write(conn, &self.ids)
             .await
     }
 

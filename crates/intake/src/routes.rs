@@ -3,6 +3,7 @@
 use actix_web::{HttpResponse, Resource, web};
 use domicile_web::extract::{ZoomEndpointVerifier, ZoomRequest};
 use domicile_web::problem::{Problem, ProblemError};
+use domicile_zoom::challenge::OWN_TOKEN_PREFIX;
 
 use crate::endpoint::Endpoint;
 use crate::error::IntakeError;
@@ -32,7 +33,10 @@ async fn take_in(
 ) -> Result<HttpResponse, ProblemError> {
     let request = match request {
         ZoomRequest::Challenge(answer) => {
-            intake.challenged(endpoint);
+            // Our own question must not hide that Zoom has fallen silent.
+            if !answer.plain_token.starts_with(OWN_TOKEN_PREFIX) {
+                intake.challenged(endpoint);
+            }
             return Ok(HttpResponse::Ok().json(answer));
         }
         ZoomRequest::Event(request) => request,

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod backoff;
+pub mod desk;
 mod error;
 mod handler;
 mod lanes;

@@ -91,6 +91,14 @@ pub async fn enqueue(conn: &mut Conn, ids: &Ids, job: NewJob<'_>) -> Result<(), 
     Ok(())
 }
 
+/// Tells the workers of this kind that something is due.
+pub(crate) async fn notify(conn: &mut Conn, kind: &str) -> Result<(), StoreError> {
+    diesel::select(pg_notify(NOTIFY_CHANNEL, kind))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 #[diesel::declare_sql_function]
 extern "SQL" {
     fn pg_notify(channel: Text, payload: Text);

@@ -3,6 +3,7 @@
 mod admission;
 mod claim;
 mod confirm;
+pub mod desk;
 mod error;
 mod grants;
 pub mod identity;

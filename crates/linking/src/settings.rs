@@ -88,6 +88,11 @@ impl ReturnUrls {
         Self(prefixes)
     }
 
+    /// The prefixes.
+    pub fn prefixes(&self) -> &[Url] {
+        &self.0
+    }
+
     /// True when the URL has the scheme, host and port of a prefix and lies at or below its path.
     pub fn allow(&self, url: &Url) -> bool {
         url.username().is_empty()

@@ -15,5 +15,5 @@ pub use error::{ObjectsError, SettingFault};
 pub use key::{InvalidObjectKey, ObjectKey};
 pub use options::S3Options;
 pub use signer::AwsSigner;
-pub use storage::{ObjectHead, ObjectStorage, TIMEOUTS};
+pub use storage::{ListedObject, ObjectHead, ObjectStorage, TIMEOUTS};
 pub use upload::{StoredObject, Upload};

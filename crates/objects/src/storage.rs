@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domicile_egress::{Client, HostRule, Timeouts};
-use domicile_kernel::RegionId;
+use domicile_kernel::{RegionId, Timestamp};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
@@ -52,6 +52,17 @@ pub struct ObjectStorage {
 pub struct ObjectHead {
     /// The object's size in bytes.
     pub size_bytes: u64,
+}
+
+/// An object as a list shows it. Its name may be one that no [`ObjectKey`] has: others may write to a bucket too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedObject {
+    /// The name below the storage's prefix.
+    pub key: String,
+    /// The object's size in bytes.
+    pub size_bytes: u64,
+    /// When it was written last.
+    pub modified_at: Timestamp,
 }
 
 impl ObjectStorage {
@@ -190,6 +201,29 @@ impl ObjectStorage {
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(ObjectsError::from_store("look at an object", key.as_str(), error)),
         }
+    }
+
+    /// Every object below this folder, in no order. What is being written is not among them.
+    pub fn list(&self, folder: &str) -> BoxStream<'static, Result<ListedObject, ObjectsError>> {
+        let (store, below) = (self.store.clone(), self.below_prefix(folder));
+        let (marked, prefix) = (self.clone(), self.prefix.clone());
+        let opened = async move {
+            marked.mark_region().await?;
+            let failed = |error| ObjectsError::from_store("list objects", "", error);
+            let listed = store.list(Some(&below)).map_err(failed).map_ok(move |meta| {
+                let path = meta.location.as_ref();
+                let key = path
+                    .strip_prefix(prefix.as_str())
+                    .map_or(path, |key| key.trim_start_matches('/'));
+                ListedObject {
+                    key: key.to_owned(),
+                    size_bytes: meta.size,
+                    modified_at: meta.last_modified,
+                }
+            });
+            Ok::<_, ObjectsError>(listed)
+        };
+        stream::once(opened).try_flatten().boxed()
     }
 
     /// Deletes the object; one that is absent is as good as deleted. In a folder the deletion is on disk when this

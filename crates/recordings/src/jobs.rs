@@ -1,7 +1,7 @@
 //! The room's jobs: merge an event, fetch a file, settle a recording.
 
 mod fetch;
-mod merge;
+pub(crate) mod merge;
 mod settle;
 mod token;
 
@@ -32,6 +32,9 @@ pub const FETCH: JobKind = JobKind("recording.fetch");
 /// tells the app if it ended. Key: the recording's id.
 pub const SETTLE: JobKind = JobKind("recording.settle");
 
+/// Below this all objects of this room lie.
+pub(crate) const OBJECTS_FOLDER: &str = "recordings";
+
 /// What the jobs work with.
 #[derive(Clone)]
 pub struct Parts {
@@ -57,15 +60,15 @@ pub struct Parts {
     pub api: ZoomApi,
 }
 
-struct Shared {
-    db: Db,
-    ids: Ids,
-    vault: Vault,
+pub(crate) struct Shared {
+    pub(crate) db: Db,
+    pub(crate) ids: Ids,
+    pub(crate) vault: Vault,
     outbox: Arc<dyn Outbox>,
     bodies: Arc<dyn InboxBodies>,
-    tokens: Arc<dyn AccessTokens>,
+    pub(crate) tokens: Arc<dyn AccessTokens>,
     progress: Arc<dyn Progress>,
-    api: ZoomApi,
+    pub(crate) api: ZoomApi,
     downloader: Downloader,
     leftovers: Leftovers,
 }
@@ -73,27 +76,7 @@ struct Shared {
 /// The handlers of all three kinds, for the workers.
 pub fn handlers(parts: Parts) -> Vec<Arc<dyn Handler>> {
     METRICS.start_at_zero();
-    let shared = Arc::new(Shared {
-        leftovers: Leftovers {
-            db: parts.db.clone(),
-            storage: parts.storage.clone(),
-            clock: Arc::clone(parts.ids.clock()),
-        },
-        downloader: Downloader {
-            client: parts.downloads,
-            hosts: Arc::new(parts.api.hosts().clone()),
-            storage: parts.storage,
-            clock: Arc::clone(parts.ids.clock()),
-        },
-        db: parts.db,
-        ids: parts.ids,
-        vault: parts.vault,
-        outbox: parts.outbox,
-        bodies: parts.bodies,
-        tokens: parts.tokens,
-        progress: parts.progress,
-        api: parts.api,
-    });
+    let shared = Arc::new(Shared::new(parts));
     vec![
         Arc::new(merge::Merge(Arc::clone(&shared))),
         Arc::new(fetch::Fetch(Arc::clone(&shared))),
@@ -134,12 +117,36 @@ fn read_key<T: FromStr>(key: &str) -> Result<T, RecordingsError> {
 }
 
 /// The link, while something may still be done for it. A lost grant does not end it: the event has a token of its own.
-fn living(link: Option<LinkRow>) -> Option<LinkRow> {
+pub(crate) fn living(link: Option<LinkRow>) -> Option<LinkRow> {
     link.filter(|link| link.status != LinkStatus::Revoked)
 }
 
 impl Shared {
-    fn now(&self) -> Timestamp {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            leftovers: Leftovers {
+                db: parts.db.clone(),
+                storage: parts.storage.clone(),
+                clock: Arc::clone(parts.ids.clock()),
+            },
+            downloader: Downloader {
+                client: parts.downloads,
+                hosts: Arc::new(parts.api.hosts().clone()),
+                storage: parts.storage,
+                clock: Arc::clone(parts.ids.clock()),
+            },
+            db: parts.db,
+            ids: parts.ids,
+            vault: parts.vault,
+            outbox: parts.outbox,
+            bodies: parts.bodies,
+            tokens: parts.tokens,
+            progress: parts.progress,
+            api: parts.api,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
         self.ids.clock().now()
     }
 

@@ -3,6 +3,7 @@
 mod error;
 mod jobs;
 mod ports;
+pub mod reconcile;
 
 mod plan;
 
@@ -11,6 +12,7 @@ mod fetch;
 mod format;
 mod inspect;
 
+pub mod desk;
 mod erase;
 mod library;
 pub mod routes;

@@ -1,6 +1,8 @@
 //! The queries of `recordings` and `recording_files`, and what they read of `links`.
 
+pub(crate) mod desk;
 mod files;
+pub(crate) mod reconcile;
 mod recordings;
 
 use std::convert::Infallible;

@@ -6,7 +6,8 @@ use std::time::Instant;
 use diesel::ConnectionError;
 use diesel_async::pooled_connection::deadpool::{Object, Pool, PoolError};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
-use diesel_async::{AsyncConnection, AsyncPgConnection, TransactionManager};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, TransactionManager};
+use domicile_kernel::Timestamp;
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -111,6 +112,12 @@ impl Db {
             Ok(Err(PoolError::Timeout(_))) | Err(_) => Err(StoreError::PoolTimeout),
             Ok(Err(error)) => Err(tls::unavailable(error)),
         }
+    }
+
+    /// What time it is at the database.
+    pub async fn time(&self) -> Result<Timestamp, StoreError> {
+        let clock = diesel::dsl::sql::<diesel::sql_types::Timestamptz>("clock_timestamp()");
+        Ok(diesel::select(clock).get_result(&mut *self.conn().await?).await?)
     }
 
     /// The pool at this moment.

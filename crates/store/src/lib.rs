@@ -21,7 +21,9 @@ mod tls;
 pub use db::{Conn, Db, PoolState, PooledConn, TxError, TxFn};
 pub use error::{StoreError, one_row, parse_state};
 pub use listen::listen;
-pub use migrations::{SchemaError, check_schema, migrate, migrations_digest, revert_all};
+pub use migrations::{
+    SchemaError, SchemaStatus, check_schema, migrate, migrations_digest, revert_all, schema_status,
+};
 pub use outbox::{NewEvent, Outbox};
 pub use region_mark::{RegionMarkError, check_region_before_migrating};
 pub use settings::{DbSettings, InvalidDatabaseUrl};

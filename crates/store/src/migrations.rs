@@ -13,6 +13,7 @@ use tracing::info;
 
 use crate::db::{Conn, Db, establish};
 use crate::error::StoreError;
+use crate::schema::schema_floor;
 use crate::settings::DbSettings;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations");
@@ -26,9 +27,10 @@ pub enum SchemaError {
     /// Migrations that this version brings were not applied.
     #[error("the database lacks the migrations {0}; run `domicile migrate` of this version first")]
     Behind(String),
-    /// Migrations were applied that this version does not know.
+    /// Migrations were applied that this version does not know and does not get along with.
     #[error(
-        "the database has migrations that this version does not know ({0}); start the version that applied them"
+        "the database has migrations that this version does not know ({0}), and they need newer code; start the version \
+         that applied them"
     )]
     Unknown(String),
     /// The database could not be asked.
@@ -60,21 +62,65 @@ pub async fn revert_all(settings: &DbSettings) -> Result<(), SchemaError> {
     .await
 }
 
-/// Refuses a schema that is behind this version or unknown to it.
-pub async fn check_schema(db: &Db) -> Result<(), SchemaError> {
+/// How the database's migrations and this version's stand to each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaStatus {
+    /// Migrations of this version that were not applied.
+    pub missing: Vec<String>,
+    /// Applied migrations that this version does not know.
+    pub unknown: Vec<String>,
+    /// Whether the unknown ones need newer code than this.
+    pub needs_newer_code: bool,
+}
+
+/// Compares the database's migrations with this version's.
+pub async fn schema_status(db: &Db) -> Result<SchemaStatus, SchemaError> {
     let mut conn = db.conn().await?;
     let applied = applied_versions(&mut conn).await?;
     let known = known_versions()?;
-    let list = |versions: Vec<&String>| versions.into_iter().cloned().collect::<Vec<_>>().join(", ");
-    let unknown: Vec<_> = applied.difference(&known).collect();
-    if !unknown.is_empty() {
-        return Err(SchemaError::Unknown(list(unknown)));
+    let unknown: Vec<_> = applied.difference(&known).cloned().collect();
+    let needs_newer_code =
+        !unknown.is_empty() && !floor(&mut conn).await?.is_some_and(|it| known.contains(&it));
+    Ok(SchemaStatus {
+        missing: known.difference(&applied).cloned().collect(),
+        unknown,
+        needs_newer_code,
+    })
+}
+
+/// Refuses a schema that is behind this version, or that needs newer code. A newer schema that only added something is
+/// accepted, so that this version goes on while the next one rolls out, and may come back after it.
+pub async fn check_schema(db: &Db) -> Result<(), SchemaError> {
+    let status = schema_status(db).await?;
+    if status.needs_newer_code {
+        return Err(SchemaError::Unknown(status.unknown.join(", ")));
     }
-    let missing: Vec<_> = known.difference(&applied).collect();
-    if !missing.is_empty() {
-        return Err(SchemaError::Behind(list(missing)));
+    if !status.missing.is_empty() {
+        return Err(SchemaError::Behind(status.missing.join(", ")));
     }
     Ok(())
+}
+
+/// The migration that all code must know; none on a schema from before there was a floor.
+async fn floor(conn: &mut Conn) -> Result<Option<String>, StoreError> {
+    if !exists(conn, "schema_floor").await? {
+        return Ok(None);
+    }
+    Ok(schema_floor::table
+        .select(schema_floor::version)
+        .first(conn)
+        .await
+        .optional()?)
+}
+
+async fn exists(conn: &mut Conn, table: &str) -> Result<bool, StoreError> {
+    Ok(diesel::select(
+        diesel::dsl::sql::<diesel::sql_types::Bool>("to_regclass(")
+            .bind::<diesel::sql_types::Text, _>(table)
+            .sql(") IS NOT NULL"),
+    )
+    .get_result(conn)
+    .await?)
 }
 
 /// Names the set of embedded migrations, so that prepared databases can be told apart.
@@ -98,12 +144,7 @@ async fn applied_versions(conn: &mut Conn) -> Result<BTreeSet<String>, StoreErro
             version -> Text,
         }
     }
-    let exists: bool = diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>(
-        "to_regclass('__diesel_schema_migrations') IS NOT NULL",
-    ))
-    .get_result(conn)
-    .await?;
-    if !exists {
+    if !exists(conn, "__diesel_schema_migrations").await? {
         return Ok(BTreeSet::new());
     }
     let versions: Vec<String> = __diesel_schema_migrations::table

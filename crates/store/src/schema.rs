@@ -502,6 +502,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// How old the code may be that works with this schema.
+    schema_floor (singleton) {
+        /// True: there is one row.
+        singleton -> Bool,
+        /// A migration that all code must know which works with this schema.
+        version -> Text,
+    }
+}
+
+diesel::table! {
     /// Data keys, one live key for each Zoom account; destroying it erases what it sealed (INV-8).
     vault_keys (id) {
         /// Stands in front of each ciphertext that the key sealed.
@@ -558,6 +568,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     recordings,
     region_key_marks,
     region_mark,
+    schema_floor,
     vault_keys,
     zoom_sightings
 );

@@ -51,6 +51,10 @@ impl fmt::Display for PlainToken {
     }
 }
 
+/// With this begins the token of a challenge that the region sends to its own endpoint, to see whether it is answered. Such
+/// a one is no sign of life of Zoom's.
+pub const OWN_TOKEN_PREFIX: &str = "domicile.doctor.";
+
 /// The body of the answer to a challenge, status 200, due within 3 seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -3,15 +3,14 @@
 use std::fmt::Write as _;
 use std::io::{Write, stdout};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use domicile_intake::{Endpoint, InboxDesk, InboxEntry, InboxStatus, QuarantineReason, RowStatus, Selection};
 use domicile_kernel::{InboxId, Timestamp, ZoomAccountId};
 use serde_json::Value;
 
-use super::Failure;
-use crate::outside;
-use crate::region::Region;
-use crate::settings::{Environment, Settings};
+use super::output::{Format, aligned, json, time};
+use super::{Failure, not_found, opened};
+use crate::settings::Environment;
 
 #[derive(Subcommand, Clone)]
 pub(super) enum InboxCommand {
@@ -23,7 +22,7 @@ pub(super) enum InboxCommand {
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
         /// How to say it
-        #[arg(long, value_enum, default_value_t = Format::Text)]
+        #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },
     /// Show one row
@@ -52,7 +51,7 @@ pub(super) enum InboxCommand {
     /// Say what waits, what is in quarantine and when Zoom was last heard of
     Status {
         /// How to say it
-        #[arg(long, value_enum, default_value_t = Format::Text)]
+        #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },
 }
@@ -117,18 +116,8 @@ impl Filter {
     }
 }
 
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    /// For people
-    Text,
-    /// For programs
-    Json,
-}
-
 pub(super) async fn run(environment: Environment, command: InboxCommand) -> Result<(), Failure> {
-    let settings = Settings::from_environment(&environment)?;
-    let region = Region::build(settings, outside::ids())?;
-    region.check().await?;
+    let region = opened(&environment).await?;
     let desk = InboxDesk::new(region.db.clone(), region.ids.clone(), region.vault.clone());
     let text = match command {
         InboxCommand::List {
@@ -138,7 +127,7 @@ pub(super) async fn run(environment: Environment, command: InboxCommand) -> Resu
         } => {
             let entries = desk.list(&filter.selection(Vec::new()), i64::from(limit)).await?;
             match format {
-                Format::Text => table(&entries)?,
+                Format::Table => table(&entries)?,
                 Format::Json => json(&entries)?,
             }
         }
@@ -160,7 +149,7 @@ pub(super) async fn run(environment: Environment, command: InboxCommand) -> Resu
         InboxCommand::Status { format } => {
             let status = desk.status().await?;
             match format {
-                Format::Text => describe(&status)?,
+                Format::Table => describe(&status)?,
                 Format::Json => json(&status)?,
             }
         }
@@ -170,10 +159,10 @@ pub(super) async fn run(environment: Environment, command: InboxCommand) -> Resu
 
 async fn show(desk: &InboxDesk, id: InboxId, with_body: bool) -> Result<String, Failure> {
     let Some(entry) = desk.show(id).await? else {
-        return Err(format!(
-            "there is no row {id}; rows are deleted a week after they were dispatched, a month after they were quarantined"
-        )
-        .into());
+        return Err(not_found(
+            "row (they are deleted a week after they were dispatched, a month after they were quarantined) with the id",
+            id,
+        ));
     };
     let mut text = json(&entry)?;
     if with_body {
@@ -217,10 +206,6 @@ fn rows_of(rows: u64) -> String {
         1 => "1 row".to_owned(),
         rows => format!("{rows} rows"),
     }
-}
-
-fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
-    Ok(format!("{}\n", serde_json::to_string_pretty(value)?))
 }
 
 /// Replaces what opens something at Zoom (INV-3).
@@ -272,32 +257,6 @@ fn table(entries: &[InboxEntry]) -> Result<String, std::fmt::Error> {
         ]
     }));
     aligned(&rows)
-}
-
-/// Columns beside each other; the last is as long as it is. What Zoom sent cannot reach the terminal's controls.
-fn aligned<const N: usize>(rows: &[[String; N]]) -> Result<String, std::fmt::Error> {
-    let mut text = String::new();
-    for row in rows {
-        for (column, cell) in row.iter().enumerate() {
-            let plain: String = cell.chars().filter(|c| !c.is_control()).collect();
-            if column + 1 == N {
-                writeln!(text, "{plain}")?;
-            } else {
-                let width = rows
-                    .iter()
-                    .filter_map(|row| row.get(column))
-                    .map(|cell| cell.chars().count())
-                    .max()
-                    .unwrap_or(0);
-                write!(text, "{plain:width$}  ")?;
-            }
-        }
-    }
-    Ok(text)
-}
-
-fn time(time: Timestamp) -> String {
-    time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn describe(status: &InboxStatus) -> Result<String, std::fmt::Error> {

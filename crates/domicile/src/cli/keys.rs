@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::io::{Write, stderr, stdout};
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use domicile_vault::{KeyStatus, RegionKeyStatus, RotationProgress, RotationReport, Vault};
 
 use super::Failure;
+use super::output::Format;
 use crate::outside;
 use crate::region;
 use crate::settings::{Environment, Settings};
@@ -21,17 +22,9 @@ pub(super) enum KeysCommand {
     /// Say what hangs on which key, and which one may be removed
     Status {
         /// How to say it
-        #[arg(long, value_enum, default_value_t = Format::Text)]
+        #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },
-}
-
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    /// For people
-    Text,
-    /// For programs
-    Json,
 }
 
 pub(super) async fn run(environment: Environment, command: KeysCommand) -> Result<(), Failure> {
@@ -42,7 +35,7 @@ pub(super) async fn run(environment: Environment, command: KeysCommand) -> Resul
         KeysCommand::Status { format } => {
             let status = vault.status().await?;
             let text = match format {
-                Format::Text => describe(&status)?,
+                Format::Table => describe(&status)?,
                 Format::Json => format!("{}\n", serde_json::to_string_pretty(&status)?),
             };
             Ok(stdout().write_all(text.as_bytes())?)

@@ -26,7 +26,7 @@ use super::faults::Faults;
 use super::reference::{Requirement, SETTINGS};
 use super::region_file;
 use super::{
-    AppSettings, HttpSettings, ObjectsSettings, RegionSettings, Settings, VaultSettings, ZoomSettings,
+    AppSettings, HttpSettings, ObjectsSettings, Parts, RegionSettings, Settings, VaultSettings, ZoomSettings,
 };
 
 /// Zoom's own patience ends after three seconds, a browser on a slow line may need more.
@@ -103,6 +103,31 @@ struct EgressSection {
 #[derive(Deserialize, Default)]
 struct OtelSection {
     endpoint: Option<String>,
+}
+
+/// What is there, whatever else is wrong.
+pub(super) fn parts(environment: &Environment) -> (Parts, Option<Faults>) {
+    let faults = settings(environment).err();
+    let mut reader = Reader {
+        faults: Faults::default(),
+        environment: Environment::default(),
+    };
+    reader.environment = environment.resolved(&mut reader.faults);
+    let zoom = reader.zoom();
+    let parts = Parts {
+        region: reader.region(),
+        http: reader.http(),
+        database: reader.database(),
+        bot: reader.bot(zoom.as_ref()).flatten(),
+        zoom,
+        vault: reader.vault(),
+        objects: reader.objects(),
+        app: reader.app(),
+        egress_allow: reader.egress_allow().unwrap_or_default(),
+        otlp_endpoint: reader.otlp_endpoint().flatten(),
+        variables: reader.environment,
+    };
+    (parts, faults)
 }
 
 /// Parses everything; nothing is skipped because something before it is wrong.

@@ -221,6 +221,12 @@ async fn an_operator_takes_a_row_away_from_its_handlers_and_gives_it_back() {
     .unwrap();
     room.dispatcher(&recorder).run_due().await.unwrap();
     assert_eq!(recorder.taken_ids(), HashSet::from([id]));
+
+    let written = "SELECT action FROM audit_entries WHERE actor = 'operator' ORDER BY sequence";
+    let rows = room.db.client().await.query(written, &[]).await.unwrap();
+    let actions: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    // What changed nothing is not written down.
+    assert_eq!(actions, ["inbox.quarantine", "inbox.replay"]);
 }
 
 #[tokio::test]

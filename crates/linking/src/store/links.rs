@@ -9,6 +9,7 @@ use domicile_store::schema::links as t;
 use domicile_store::{Conn, StoreError, one_row, parse_state};
 use uuid::Uuid;
 
+use crate::desk::LinkSelection;
 use crate::link::Link;
 
 #[derive(Queryable, Selectable)]
@@ -103,6 +104,43 @@ pub(crate) async fn list(
     }
     if let Some(before) = before {
         query = query.filter(t::id.lt(before.as_uuid()));
+    }
+    let rows: Vec<Row> = query.load(conn).await?;
+    rows.into_iter().map(Link::try_from).collect()
+}
+
+/// The newest links of an operator's selection after this one.
+pub(crate) async fn selected(
+    conn: &mut Conn,
+    selection: &LinkSelection,
+    after: Option<LinkId>,
+    limit: i64,
+) -> Result<Vec<Link>, StoreError> {
+    let mut query = t::table
+        .select(Row::as_select())
+        .order(t::id.desc())
+        .limit(limit)
+        .into_boxed();
+    if let Some(status) = selection.status {
+        query = query.filter(t::status.eq(status.as_str()));
+    }
+    if let Some(reason) = selection.reason {
+        query = query.filter(t::reauthorization_reason.eq(reason.as_str()));
+    }
+    if let Some(subject) = &selection.subject {
+        query = query.filter(t::subject.eq(subject.as_str()));
+    }
+    if let Some(account) = &selection.zoom_account_id {
+        query = query.filter(t::zoom_account_id.eq(account.as_str()));
+    }
+    if let Some(user) = &selection.zoom_user_id {
+        query = query.filter(t::zoom_user_id.eq(user.as_str()));
+    }
+    if let Some(before) = selection.updated_before {
+        query = query.filter(t::updated_at.lt(before));
+    }
+    if let Some(after) = after {
+        query = query.filter(t::id.lt(after.as_uuid()));
     }
     let rows: Vec<Row> = query.load(conn).await?;
     rows.into_iter().map(Link::try_from).collect()

@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 use super::settle::Telling;
 use super::token::expires_at;
-use super::{FETCH, SETTLE, Shared, living, read_key};
+use super::{FETCH, OBJECTS_FOLDER, SETTLE, Shared, living, read_key};
 use crate::attempt::Attempt;
 use crate::error::{FetchError, RecordingsError};
 use crate::fetch::Wanted;
@@ -387,7 +387,7 @@ fn object_key(target: &Target, rng: &dyn Rng) -> Result<ObjectKey, RecordingsErr
     let random = hex::encode(random_bytes::<16>(rng));
     let name = format!("{}-{random}.{}", target.file.id, target.file.extension);
     ObjectKey::from_segments([
-        "recordings".to_owned(),
+        OBJECTS_FOLDER.to_owned(),
         link.to_string(),
         recording.to_string(),
         name,

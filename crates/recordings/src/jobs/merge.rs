@@ -10,6 +10,7 @@ use domicile_store::Conn;
 use domicile_telemetry::current_traceparent;
 use domicile_vault::{DataKey, KeyScope};
 use domicile_zoom::event::RecordingEvent;
+use domicile_zoom::recording::MeetingRecording;
 use tracing::{info, warn};
 
 use super::{FETCH, MERGE, Shared, living, read_merge_key};
@@ -48,12 +49,12 @@ impl Handler for Merge {
 }
 
 /// One event, ready to be taken over.
-struct Incoming<'a> {
-    link_id: LinkId,
-    event: &'a RecordingEvent,
-    files: &'a BTreeMap<ZoomFileId, Facts>,
-    key: &'a DataKey,
-    traceparent: Option<String>,
+pub(crate) struct Incoming<'a> {
+    pub(crate) link_id: LinkId,
+    pub(crate) meeting: &'a MeetingRecording,
+    pub(crate) files: &'a BTreeMap<ZoomFileId, Facts>,
+    pub(crate) key: &'a DataKey,
+    pub(crate) traceparent: Option<String>,
 }
 
 impl Shared {
@@ -83,7 +84,7 @@ impl Shared {
             .await?;
         let incoming = Incoming {
             link_id,
-            event: &event,
+            meeting: &event.recording,
             files: &files,
             key: &key,
             // Not asked for within the transaction, whose own span may be too fine to be recorded.
@@ -108,12 +109,22 @@ impl Shared {
         lease: &Lease,
         incoming: &Incoming<'_>,
     ) -> Result<Finished, RecordingsError> {
+        self.merge_into(conn, incoming).await?;
+        Ok(lease.finish(conn, self.now()).await?)
+    }
+
+    /// Takes over what Zoom says of a recording, whoever asked for it.
+    pub(crate) async fn merge_into(
+        &self,
+        conn: &mut Conn,
+        incoming: &Incoming<'_>,
+    ) -> Result<(), RecordingsError> {
         let now = self.now();
         let Some(link) = living(store::hold_link(conn, incoming.link_id).await?) else {
             warn!(link.id = %incoming.link_id, "the link ended while one of its recording events was read");
-            return Ok(lease.finish(conn, now).await?);
+            return Ok(());
         };
-        let (meeting, key) = (&incoming.event.recording, incoming.key);
+        let (meeting, key) = (incoming.meeting, incoming.key);
         let new = NewRecording {
             id: self.ids.make(),
             link_id: link.id,
@@ -153,8 +164,7 @@ impl Shared {
         row.started_at = plan::started_at(starts, row.started_at, meeting.start_time);
         let status = RecordingStatus::of_files(taking.files.values().map(|(status, _)| *status));
         store::describe(conn, &row, status, now).await?;
-        self.progress.changed(conn, row.id()).await?;
-        Ok(lease.finish(conn, now).await?)
+        Ok(self.progress.changed(conn, row.id()).await?)
     }
 }
 
