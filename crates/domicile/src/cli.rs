@@ -212,7 +212,7 @@ struct NotFound {
 /// The exit code of [`NotFound`].
 const NOT_FOUND: u8 = 3;
 
-fn not_found(what: &'static str, id: impl ToString) -> Failure {
+fn not_found(what: &'static str, id: impl std::fmt::Display) -> Failure {
     Box::new(NotFound {
         what,
         id: id.to_string(),

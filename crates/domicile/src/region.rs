@@ -361,7 +361,7 @@ fn collector_rule(settings: &Settings) -> Option<String> {
 /// Everything that a region with these settings may call, as the fence says it.
 #[cfg(test)]
 pub(crate) fn allowed(settings: &Settings) -> Vec<String> {
-    let Ok(fence) = fence(settings) else {
+    let Ok(fence) = fence(&callable(settings)) else {
         return Vec::new();
     };
     fence.allowed().chain(collector_rule(settings)).collect()
@@ -396,16 +396,19 @@ pub(crate) fn region_keys(
     Ok(vault.keys.connect(kms.as_ref())?)
 }
 
-fn egress(settings: &Settings) -> Result<Egress, RegionError> {
-    let callable = Callable {
+fn callable(settings: &Settings) -> Callable<'_> {
+    Callable {
         zoom: Some(&settings.zoom),
         objects: Some(&settings.objects),
         vault: Some(&settings.vault),
         app: Some(&settings.app),
         egress_allow: &settings.egress_allow,
-    };
+    }
+}
+
+fn egress(settings: &Settings) -> Result<Egress, RegionError> {
     Ok(Egress::new(
-        Arc::new(fence(&callable)?),
+        Arc::new(fence(&callable(settings))?),
         Arc::new(SystemResolver),
     )?)
 }

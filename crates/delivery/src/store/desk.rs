@@ -22,6 +22,8 @@ type Row = (
     Option<Timestamp>,
 );
 
+type AttemptRow = (i32, Timestamp, i32, Option<i16>, Option<String>);
+
 fn selected(selection: &EventSelection) -> events::BoxedQuery<'static, diesel::pg::Pg> {
     let mut query = events::table.into_boxed();
     if !selection.ids.is_empty() {
@@ -102,7 +104,7 @@ pub(crate) async fn count(conn: &mut Conn, selection: &EventSelection) -> Result
 
 /// The posts of an event, the last first.
 pub(crate) async fn attempts(conn: &mut Conn, id: EventId) -> Result<Vec<AttemptEntry>, StoreError> {
-    let rows: Vec<(i32, Timestamp, i32, Option<i16>, Option<String>)> = delivery_attempts::table
+    let rows: Vec<AttemptRow> = delivery_attempts::table
         .filter(delivery_attempts::event_id.eq(id.as_uuid()))
         .select((
             delivery_attempts::attempt,

@@ -165,7 +165,7 @@ pub(super) async fn run(environment: Environment, command: JobsCommand) -> Resul
 
 async fn status(region: &Region, format: Format) -> Result<(), Failure> {
     #[derive(Serialize)]
-    struct Count {
+    struct Row {
         kind: String,
         status: JobStatus,
         count: i64,
@@ -174,7 +174,7 @@ async fn status(region: &Region, format: Format) -> Result<(), Failure> {
     let statistics = statistics(&mut *region.db.conn().await?).await?;
     let counts: Vec<_> = statistics
         .into_iter()
-        .map(|it| Count {
+        .map(|it| Row {
             kind: it.kind,
             status: it.status,
             count: it.count,

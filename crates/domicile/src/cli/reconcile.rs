@@ -26,6 +26,10 @@ Examples:
   domicile reconcile --apply --since 7d
   domicile reconcile --apply --deep --grace 0s --format json"
 )]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own on the command line"
+)]
 pub(super) struct ReconcileArgs {
     /// Mend it; without this nothing is changed
     #[arg(long)]

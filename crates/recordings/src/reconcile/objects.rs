@@ -60,19 +60,16 @@ impl Reconciler {
         if !apply {
             return Ok(Some(found));
         }
-        match (found.act, found.file_id) {
+        let done = match (found.act, found.file_id) {
             (Act::Delete, _) => {
                 let key = parsed(&object.key)?;
                 self.storage.delete(&key).await.map_err(FetchError::from)?;
+                true
             }
-            (Act::Adopt, Some(id)) => {
-                if !self.adopt(id, object).await? {
-                    return Ok(None);
-                }
-            }
-            _ => {}
-        }
-        Ok(Some(found))
+            (Act::Adopt, Some(id)) => self.adopt(id, object).await?,
+            _ => true,
+        };
+        Ok(done.then_some(found))
     }
 
     /// Makes the object the file that was given up. False if the file is not given up any more.
