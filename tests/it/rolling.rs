@@ -48,7 +48,7 @@ struct Balancer {
 }
 
 impl Balancer {
-    async fn start(listener: std::net::TcpListener, client: Client) -> Self {
+    fn start(listener: std::net::TcpListener, client: Client) -> Self {
         listener.set_nonblocking(true).unwrap();
         let listener = TcpListener::from_std(listener).unwrap();
         let address = listener.local_addr().unwrap();
@@ -284,7 +284,7 @@ async fn six_processes_are_replaced_one_by_one_under_load_and_zoom_notices_nothi
     let public = world.public_url.socket_addrs(|| None).unwrap()[0];
     let app = world.app_url.socket_addrs(|| None).unwrap()[0];
     world.release_ports();
-    let balancer = Balancer::start(std::net::TcpListener::bind(public).unwrap(), world.client.clone()).await;
+    let balancer = Balancer::start(std::net::TcpListener::bind(public).unwrap(), world.client.clone());
     assert_eq!(balancer.address, public);
 
     let (mut serving, mut working) = (Vec::new(), Vec::new());
@@ -379,7 +379,7 @@ async fn six_processes_are_replaced_one_by_one_under_load_and_zoom_notices_nothi
 
 /// The meetings of which the app was told that their recording is stored.
 fn stored(events: &[domicile_testkit::app::ReceivedEvent]) -> Vec<String> {
-    let events = events.iter().map(|event| event.event());
+    let events = events.iter().map(ReceivedEvent::event);
     events
         .filter(|event| event["type"] == "recording.stored")
         .map(|event| {

@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod backoff;
-pub mod desk;
 mod error;
 mod handler;
 mod lanes;
@@ -14,5 +13,6 @@ pub use backoff::Backoff;
 pub use error::{JobError, LeaseError};
 pub use handler::{Handler, JobKind, Policy};
 pub use lease::{Finished, Lease};
+pub use store::desk;
 pub use store::{KindStatistics, NOTIFY_CHANNEL, NewJob, cancel, enqueue, redrive, statistics};
 pub use workers::{Workers, WorkersBuilder};

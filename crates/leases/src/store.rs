@@ -1,5 +1,7 @@
 //! The queries of the `jobs` table.
 
+pub mod desk;
+
 use std::time::Duration;
 
 use chrono::TimeDelta;

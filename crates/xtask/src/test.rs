@@ -13,6 +13,7 @@ const SERVER_URL_VARIABLE: &str = "DOMICILE_TEST_DATABASE_URL";
 
 /// The options of `test`.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Args {
     /// Also compare with implementations that this project did not write; installs them with npm and pip
     #[arg(long)]
