@@ -379,7 +379,7 @@ async fn six_processes_are_replaced_one_by_one_under_load_and_zoom_notices_nothi
 
 /// The meetings of which the app was told that their recording is stored.
 fn stored(events: &[domicile_testkit::app::ReceivedEvent]) -> Vec<String> {
-    let events = events.iter().map(ReceivedEvent::event);
+    let events = events.iter().map(domicile_testkit::app::ReceivedEvent::event);
     events
         .filter(|event| event["type"] == "recording.stored")
         .map(|event| {
