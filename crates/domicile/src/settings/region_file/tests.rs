@@ -62,6 +62,10 @@ impl Host {
             file.zoom.apps.linking.webhook_authorization = Some(secret("linking-authorization"));
             let bot = file.zoom.apps.bot.as_mut().unwrap();
             bot.webhook_header = Some(secret("bot-header"));
+            bot.chat.as_mut().unwrap().words = Some(domicile_region::words::Words {
+                product: "Example".to_owned(),
+                ..domicile_region::words::Words::default()
+            });
             file.app.identity = Identity {
                 mode: IdentityMode::SessionJwt,
                 jwt: Some(SessionJwt {
