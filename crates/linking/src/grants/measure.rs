@@ -26,7 +26,10 @@ impl Linking {
             if stop.is_cancelled() {
                 return;
             }
-            match self.count_grants(round.is_multiple_of(WHOLE_COUNT_EVERY)).await {
+            match self
+                .count_grants(round % WHOLE_COUNT_EVERY == WHOLE_COUNT_EVERY - 1)
+                .await
+            {
                 Ok((troubled, fresh)) => METRICS.grants(&troubled, fresh),
                 Err(error) => warn!(%error, "the grants could not be counted"),
             }
