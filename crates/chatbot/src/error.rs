@@ -27,8 +27,8 @@ pub enum ChatbotError {
     /// A state that does not follow from the one before: a defect.
     #[error(transparent)]
     Transition(#[from] InvalidTransition),
-    /// The link of who spoke has changed meanwhile.
-    #[error("the speaker's link changed meanwhile")]
+    /// The link of who spoke, or the key of their account, is not what it was a moment ago.
+    #[error("the speaker's link or key changed meanwhile")]
     Changed,
     /// Something could not be sealed or opened.
     #[error(transparent)]

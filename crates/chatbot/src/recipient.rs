@@ -149,6 +149,22 @@ impl Messages {
                     "is no event of the bot that can be answered; after seven days none can",
                 )
             })?;
+        // Of the same account only: the subject may have been linked to another since.
+        let subject = turn.subject.and_then(|subject| subject.parse::<Subject>().ok());
+        let link = match subject {
+            Some(subject) => {
+                let linked = self
+                    .inner
+                    .links
+                    .by_subject(conn, &subject)
+                    .await
+                    .map_err(store_problem)?;
+                linked
+                    .filter(|linked| linked.account == turn.account)
+                    .map(|linked| (linked.link_id, subject))
+            }
+            None => None,
+        };
         Ok(Resolved {
             account: turn.account,
             recipient: Recipient {
@@ -157,7 +173,7 @@ impl Messages {
                 reply_to: reply_to.or(turn.reply_to),
                 visible_to_user,
             },
-            link: None,
+            link,
         })
     }
 

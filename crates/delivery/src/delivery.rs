@@ -157,14 +157,22 @@ impl Delivery {
         }
     }
 
-    /// Erases what a mailbox holds about nobody or about this subject, whether or not it was delivered.
-    pub async fn erase_mailbox(&self, mailbox: MailboxId, subject: &Subject) -> Result<(), StoreError> {
+    /// Erases what was said to the bot by the user of a link that has ended, or on behalf of its subject: what is about
+    /// nobody in the mailbox of that user, and what is about the subject in all mailboxes but the link's, whether or not it
+    /// was delivered. Where the link was to a whole account, each of its users has a mailbox.
+    pub async fn erase_said(
+        &self,
+        said: MailboxId,
+        link: MailboxId,
+        subject: &Subject,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
         loop {
             let erased = self
                 .inner
                 .db
-                .run_tx("erase_mailbox", async |conn: &mut Conn| {
-                    store::erase_mailbox(conn, mailbox, subject).await
+                .run_tx("erase_said", async |conn: &mut Conn| {
+                    store::erase_said(conn, said, link, subject, until).await
                 })
                 .await?;
             if erased == 0 {

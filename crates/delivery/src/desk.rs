@@ -1,6 +1,8 @@
 //! Events for the app as their operators see them: what was delivered, what was not and why, and what shall be sent again.
 //! What an event says stays sealed.
 
+use std::collections::BTreeMap;
+
 use domicile_kernel::{EventId, Ids, MailboxId, Subject, Timestamp};
 use domicile_leases::{NewJob, desk::hasten, enqueue};
 use domicile_store::audit::{Actor, AuditEntry};
@@ -12,6 +14,18 @@ use crate::store;
 
 /// How many events one transaction of a redelivery changes.
 const BATCH: i64 = 500;
+
+/// What a mailbox is named after follows from what is in it: a link, or a connect session that came to none. The mailbox of
+/// what is said to the bot is named after nothing that the audit knows.
+fn audited(actor: &Actor, mailbox: MailboxId, event_type: &str) -> AuditEntry {
+    let entry = AuditEntry::done(actor.clone(), "events.redrive");
+    let id = mailbox.as_uuid();
+    match event_type {
+        "link.refused" => entry.connect_session(id.into()),
+        said if said.starts_with("bot.") => entry,
+        _ => entry.link(id.into()),
+    }
+}
 
 /// The operators' view of events. Cheap to clone.
 #[derive(Clone)]
@@ -144,13 +158,18 @@ impl EventsDesk {
     ) -> Result<(Option<i64>, usize), StoreError> {
         let now = self.ids.clock().now();
         let batch = store::desk::again(conn, selection, after, BATCH).await?;
-        let Some(last) = batch.iter().map(|(sequence, _)| *sequence).max() else {
+        let Some(last) = batch.iter().map(|(sequence, ..)| *sequence).max() else {
             return Ok((None, 0));
         };
-        let mut mailboxes: Vec<_> = batch.iter().map(|(_, mailbox)| *mailbox).collect();
-        mailboxes.sort_unstable();
-        mailboxes.dedup();
-        for mailbox in mailboxes {
+        let mut mailboxes = BTreeMap::new();
+        for (_, mailbox, event_type) in &batch {
+            let known = mailboxes.entry(*mailbox).or_insert(event_type.as_str());
+            // A link's mailbox also tells of messages of the bot.
+            if known.starts_with("bot.") {
+                *known = event_type.as_str();
+            }
+        }
+        for (mailbox, event_type) in mailboxes {
             let key = mailbox.to_string();
             let job = NewJob {
                 kind: KIND,
@@ -161,10 +180,7 @@ impl EventsDesk {
             };
             enqueue(conn, &self.ids, job).await?;
             hasten(conn, KIND.0, &key, now).await?;
-            AuditEntry::done(actor.clone(), "events.redrive")
-                .link(mailbox.as_uuid().into())
-                .write(conn, &self.ids)
-                .await?;
+            audited(actor, mailbox, event_type).write(conn, &self.ids).await?;
         }
         Ok((Some(last), batch.len()))
     }

@@ -7,9 +7,11 @@ use async_trait::async_trait;
 use domicile_kernel::{Fate, MailboxId};
 use domicile_leases::{Backoff, Finished, Handler, JobError, JobKind, Lease, LeaseError, Policy};
 use domicile_store::Conn;
+use domicile_vault::VaultError;
 use tracing::{Instrument, info, info_span};
 
 use crate::delivery::{Delivery, Posted};
+use crate::error::DeliveryError;
 use crate::metrics::METRICS;
 use crate::ports::{Answer, AnswerReader};
 use crate::store::{self, StoredEvent};
@@ -110,6 +112,35 @@ impl Mailboxes {
         Ok(finished)
     }
 
+    /// The event's account was erased by destroying its key (INV-8), so there is nothing left to tell, and what was written
+    /// since then must not wait for it for ever.
+    async fn erased(
+        &self,
+        lease: &Lease,
+        mailbox: MailboxId,
+        event: &StoredEvent,
+    ) -> Result<Finished, JobError> {
+        let inner = &self.delivery.inner;
+        let now = inner.ids.clock().now();
+        let finished = inner
+            .db
+            .run_tx(
+                "event_was_erased",
+                async |conn: &mut Conn| -> Result<Finished, LeaseError> {
+                    let finished = if store::has_pending_after(conn, mailbox, event.sequence).await? {
+                        lease.finish_and_requeue(conn, now, now).await?
+                    } else {
+                        lease.finish(conn, now).await?
+                    };
+                    store::delete(conn, event.id).await?;
+                    Ok(finished)
+                },
+            )
+            .await?;
+        info!(event.id = %event.id, "its account's key is destroyed; not delivered");
+        Ok(finished)
+    }
+
     async fn deliver(
         &self,
         lease: &Lease,
@@ -117,7 +148,13 @@ impl Mailboxes {
         event: &StoredEvent,
     ) -> Result<Finished, JobError> {
         let inner = &self.delivery.inner;
-        let posted = inner.post(event, self.reader(event).is_some()).await?;
+        let posted = match inner.post(event, self.reader(event).is_some()).await {
+            Ok(posted) => posted,
+            Err(DeliveryError::Vault(VaultError::Destroyed(_))) => {
+                return self.erased(lease, mailbox, event).await;
+            }
+            Err(error) => return Err(error.into()),
+        };
         let Some((failure, wait)) = posted.failure else {
             return self.delivered(lease, mailbox, event, &posted).await;
         };

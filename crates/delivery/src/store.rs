@@ -308,24 +308,40 @@ pub(crate) async fn erase_before(
         .await?)
 }
 
-/// Deletes up to [`ERASED_AT_ONCE`] events of a mailbox that are about nobody or about this subject, and says how many.
-pub(crate) async fn erase_mailbox(
+/// Deletes an event.
+pub(crate) async fn delete(conn: &mut Conn, id: EventId) -> Result<(), StoreError> {
+    diesel::delete(events::table.filter(events::id.eq(id.as_uuid())))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Deletes up to [`ERASED_AT_ONCE`] events that hold what somebody said to the bot, and says how many: those of this mailbox
+/// that are about nobody, and those of any mailbox but the link's that are about the subject and were true by then.
+pub(crate) async fn erase_said(
     conn: &mut Conn,
-    mailbox: MailboxId,
+    said: MailboxId,
+    link: MailboxId,
     subject: &Subject,
+    until: Timestamp,
 ) -> Result<usize, StoreError> {
     let limit = i64::try_from(ERASED_AT_ONCE).unwrap_or(i64::MAX);
-    let of_mailbox = || {
-        events::table
-            .filter(events::mailbox.eq(mailbox.as_uuid()))
+    // Each of the two has an index of its own.
+    let mut ids: Vec<Uuid> = events::table
+        .filter(events::mailbox.eq(said.as_uuid()))
+        .filter(events::subject.is_null())
+        .select(events::id)
+        .limit(limit)
+        .load(conn)
+        .await?;
+    if ids.is_empty() {
+        ids = events::table
+            .filter(events::subject.eq(subject.as_str()))
+            .filter(events::type_.like("bot.%"))
+            .filter(events::mailbox.ne(link.as_uuid()))
+            .filter(events::occurred_at.le(until))
             .select(events::id)
             .limit(limit)
-    };
-    // Each of the two has an index of its own.
-    let mut ids: Vec<Uuid> = of_mailbox().filter(events::subject.is_null()).load(conn).await?;
-    if ids.is_empty() {
-        ids = of_mailbox()
-            .filter(events::subject.eq(subject.as_str()))
             .load(conn)
             .await?;
     }

@@ -1,5 +1,6 @@
 //! What the tests of this room share: a room over a database of its own, and an app that receives over a real socket.
 
+mod answering;
 mod app;
 mod delivering;
 mod erasing;

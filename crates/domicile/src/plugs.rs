@@ -103,9 +103,11 @@ impl LinkEraser for ErasedEvents {
         self.0
             .erase_before(link.id.into(), &link.subject, "link.revoked")
             .await?;
-        // What the user said to the bot is told in a mailbox of its own.
+        // What users say to the bot is told in mailboxes of their own.
         let said = domicile_chatbot::listening::mailbox(&link.zoom_account_id, link.zoom_user_id.as_ref());
-        self.0.erase_mailbox(said, &link.subject).await?;
+        self.0
+            .erase_said(said, link.id.into(), &link.subject, link.ended_at)
+            .await?;
         Ok(Erasure::Done)
     }
 }

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use domicile_kernel::{BotMessageId, EventId, InboxId, LinkId, Secret, Subject, Timestamp};
 use domicile_leases::{Backoff, Finished, Handler, JobError, JobKind, Lease, Policy};
 use domicile_store::{Conn, NewEvent};
-use domicile_vault::{DataKey, KeyScope, Place as SealedPlace};
+use domicile_vault::{DataKey, KeyScope, Place as SealedPlace, VaultError};
 use domicile_zoom::chat::content::Content;
 use domicile_zoom::event::bot::{BotCallback, BotEvent, Place, Said};
 use serde_json::json;
@@ -246,6 +246,7 @@ impl Hearing {
                 user: event.user_id.clone(),
                 to_jid: answer.here.to_jid,
                 user_jid: answer.here.user_jid,
+                subject: new.subject.as_ref().map(ToString::to_string),
                 zoom_message_id: event.message_id.clone(),
                 reply_to: answer.here.reply_to,
                 callback: match callback {
@@ -328,7 +329,10 @@ impl Hearing {
                     {
                         return Err(ChatbotError::Changed);
                     }
-                    inner.vault.hold(conn, key).await?;
+                    match inner.vault.hold(conn, key).await {
+                        Err(VaultError::Destroyed(_)) => return Err(ChatbotError::Changed),
+                        held => held?,
+                    }
                     if *standing != Standing::Elsewhere {
                         self.remember(conn, event, now).await?;
                     }

@@ -1,7 +1,7 @@
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use domicile_kernel::{BotMessageId, EventId, Timestamp, ZoomAccountId, ZoomUserId};
-use domicile_store::schema::{bot_messages, bot_turns as t};
+use domicile_store::schema::{bot_messages, bot_turns as t, events};
 use domicile_store::{Conn, StoreError};
 use uuid::Uuid;
 
@@ -13,6 +13,8 @@ pub(crate) struct Turn {
     pub(crate) user: Option<ZoomUserId>,
     pub(crate) to_jid: String,
     pub(crate) user_jid: Option<String>,
+    /// Whom the event is about.
+    pub(crate) subject: Option<String>,
     pub(crate) zoom_message_id: Option<String>,
     /// The thread in which an answer belongs.
     pub(crate) reply_to: Option<String>,
@@ -48,6 +50,7 @@ pub(crate) async fn insert(
 }
 
 type Columns = (
+    Option<String>,
     String,
     Option<String>,
     String,
@@ -61,7 +64,9 @@ type Columns = (
 /// The turn of an event.
 pub(crate) async fn get(conn: &mut Conn, event: EventId) -> Result<Option<Turn>, StoreError> {
     let row: Option<Columns> = t::table
+        .inner_join(events::table)
         .select((
+            events::subject,
             t::zoom_account_id,
             t::zoom_user_id,
             t::to_jid,
@@ -76,12 +81,13 @@ pub(crate) async fn get(conn: &mut Conn, event: EventId) -> Result<Option<Turn>,
         .await
         .optional()?;
     Ok(row.map(
-        |(account, user, to_jid, user_jid, zoom_message_id, reply_to, sealed, end)| Turn {
+        |(subject, account, user, to_jid, user_jid, zoom_message_id, reply_to, sealed, end)| Turn {
             event_id: event,
             account: ZoomAccountId::new(account),
             user: user.map(ZoomUserId::new),
             to_jid,
             user_jid,
+            subject,
             zoom_message_id,
             reply_to,
             callback: sealed.zip(end),

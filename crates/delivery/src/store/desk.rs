@@ -130,21 +130,22 @@ pub(crate) async fn attempts(conn: &mut Conn, id: EventId) -> Result<Vec<Attempt
         .collect())
 }
 
-/// Makes up to `limit` events of a selection after this sequence wait for delivery, and gives their sequences and mailboxes.
+/// Makes up to `limit` events of a selection after this sequence wait for delivery, and gives of each its sequence,
+/// mailbox and type.
 pub(crate) async fn again(
     conn: &mut Conn,
     selection: &EventSelection,
     after: i64,
     limit: i64,
-) -> Result<Vec<(i64, MailboxId)>, StoreError> {
-    let rows: Vec<(Uuid, i64, Uuid)> = selected(selection)
+) -> Result<Vec<(i64, MailboxId, String)>, StoreError> {
+    let rows: Vec<(Uuid, i64, Uuid, String)> = selected(selection)
         .filter(events::sequence.gt(after))
-        .select((events::id, events::sequence, events::mailbox))
+        .select((events::id, events::sequence, events::mailbox, events::type_))
         .order(events::sequence)
         .limit(limit)
         .load(conn)
         .await?;
-    let ids: Vec<Uuid> = rows.iter().map(|(id, _, _)| *id).collect();
+    let ids: Vec<Uuid> = rows.iter().map(|(id, ..)| *id).collect();
     diesel::update(events::table.filter(events::id.eq_any(ids)))
         .set((
             events::status.eq(PENDING),
@@ -154,6 +155,6 @@ pub(crate) async fn again(
         .await?;
     Ok(rows
         .into_iter()
-        .map(|(_, sequence, mailbox)| (sequence, mailbox.into()))
+        .map(|(_, sequence, mailbox, event_type)| (sequence, mailbox.into(), event_type))
         .collect())
 }
