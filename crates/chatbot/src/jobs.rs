@@ -134,7 +134,7 @@ impl Speaking {
                     if step(&row)? != Step::Send {
                         return Ok(None);
                     }
-                    store::check_lease(conn, lease, now).await?;
+                    lease.check(conn).await?;
                     let begun = row.clone();
                     row.set_state(row.state()?.send()?);
                     row.error_class = None;
@@ -165,7 +165,7 @@ impl Speaking {
                     let Some(mut row) = store::lock(conn, id).await? else {
                         return Ok(());
                     };
-                    store::check_lease(conn, lease, now).await?;
+                    lease.check(conn).await?;
                     let state = row.state()?.not_sent()?;
                     row.set_state(match row.wanted()? {
                         WantedMessage::Present => state,

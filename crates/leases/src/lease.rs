@@ -48,6 +48,12 @@ impl Lease {
         store::finish(conn, self, now).await.map(Finished)
     }
 
+    /// Fails with [`LeaseError::Lost`] unless the lease is held, and holds the job's row until the caller's transaction ends:
+    /// for a run that commits a step and goes on.
+    pub async fn check(&self, conn: &mut Conn) -> Result<(), LeaseError> {
+        store::check(conn, self).await
+    }
+
     /// Ends this attempt well and queues the job again for a later time, with its attempts forgotten.
     pub async fn finish_and_requeue(
         &self,

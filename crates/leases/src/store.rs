@@ -238,6 +238,18 @@ pub(crate) async fn heartbeat(
     kept(rows)
 }
 
+/// Locks the job's row, if the lease is held.
+pub(crate) async fn check(conn: &mut Conn, lease: &Lease) -> Result<(), LeaseError> {
+    let held: Option<Uuid> = held!(lease)
+        .select(jobs::id)
+        .for_update()
+        .first(conn)
+        .await
+        .optional()
+        .map_err(StoreError::from)?;
+    held.map(drop).ok_or(LeaseError::Lost)
+}
+
 pub(crate) async fn finish(conn: &mut Conn, lease: &Lease, now: Timestamp) -> Result<(), LeaseError> {
     let rows = diesel::delete(held!(lease).filter(jobs::again.eq(false)))
         .execute(conn)

@@ -5,13 +5,10 @@ mod files;
 pub(crate) mod reconcile;
 mod recordings;
 
-use std::convert::Infallible;
-
 use diesel::prelude::*;
-use diesel_async::{AsyncConnection, RunQueryDsl};
+use diesel_async::RunQueryDsl;
 use domicile_kernel::state::LinkStatus;
-use domicile_kernel::{LinkId, Subject, Timestamp, ZoomAccountId};
-use domicile_leases::{Lease, LeaseError};
+use domicile_kernel::{LinkId, Subject, ZoomAccountId};
 use domicile_store::schema::links;
 use domicile_store::{Conn, StoreError, parse_state};
 use uuid::Uuid;
@@ -73,31 +70,4 @@ pub(crate) async fn hold_link(conn: &mut Conn, id: LinkId) -> Result<Option<Link
         .await
         .optional()?;
     row.map(link_row).transpose()
-}
-
-/// Fails with [`LeaseError::Lost`] unless the lease is held: ends the job by it, and takes that back.
-pub(crate) async fn check_lease(conn: &mut Conn, lease: &Lease, now: Timestamp) -> Result<(), LeaseError> {
-    let outcome: Result<Infallible, Undone> = conn
-        .transaction(async |conn: &mut Conn| match lease.finish(conn, now).await {
-            Ok(_) => Err(Undone::Held),
-            Err(error) => Err(Undone::Failed(error)),
-        })
-        .await;
-    match outcome {
-        Ok(never) => match never {},
-        Err(Undone::Held) => Ok(()),
-        Err(Undone::Failed(error)) => Err(error),
-    }
-}
-
-/// Why the inner transaction of [`check_lease`] is rolled back, as it always is.
-enum Undone {
-    Held,
-    Failed(LeaseError),
-}
-
-impl From<diesel::result::Error> for Undone {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Failed(StoreError::from(error).into())
-    }
 }

@@ -1,10 +1,7 @@
-use std::convert::Infallible;
-
 use diesel::prelude::*;
-use diesel_async::{AsyncConnection, RunQueryDsl};
+use diesel_async::RunQueryDsl;
 use domicile_kernel::state::{BotMessageState, TextState, WantedMessage};
 use domicile_kernel::{BotMessageId, LinkId, Subject, Timestamp, ZoomAccountId};
-use domicile_leases::{Lease, LeaseError};
 use domicile_store::schema::bot_messages as t;
 use domicile_store::{Conn, StoreError, one_row, parse_state};
 use uuid::Uuid;
@@ -236,31 +233,4 @@ pub(crate) async fn delete_old(conn: &mut Conn, before: Timestamp, limit: i64) -
     Ok(diesel::delete(t::table.filter(t::id.eq_any(old)))
         .execute(conn)
         .await?)
-}
-
-/// Fails with [`LeaseError::Lost`] unless the lease is held: ends the job by it, and takes that back.
-pub(crate) async fn check_lease(conn: &mut Conn, lease: &Lease, now: Timestamp) -> Result<(), LeaseError> {
-    let outcome: Result<Infallible, Undone> = conn
-        .transaction(async |conn: &mut Conn| match lease.finish(conn, now).await {
-            Ok(_) => Err(Undone::Held),
-            Err(error) => Err(Undone::Failed(error)),
-        })
-        .await;
-    match outcome {
-        Ok(never) => match never {},
-        Err(Undone::Held) => Ok(()),
-        Err(Undone::Failed(error)) => Err(error),
-    }
-}
-
-/// Why nothing of a transaction within the transaction is kept.
-enum Undone {
-    Held,
-    Failed(LeaseError),
-}
-
-impl From<diesel::result::Error> for Undone {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Failed(StoreError::from(error).into())
-    }
 }

@@ -197,7 +197,7 @@ impl Shared {
             return Ok(Beginning::NothingToFetch);
         };
         // While this lease is held, the key in the row is that of an attempt without one, which nobody can commit.
-        store::check_lease(conn, lease, now).await?;
+        lease.check(conn).await?;
         let status = file.status()?;
         if status == FileStatus::Stored {
             return Ok(Beginning::NothingToFetch);

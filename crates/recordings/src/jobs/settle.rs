@@ -82,7 +82,7 @@ impl Shared {
                         self.settle_in(conn, &locked, &link, &telling, now).await?;
                         self.progress.changed(conn, locked.id()).await?;
                     }
-                    Ok(store::check_lease(conn, lease, now).await?)
+                    Ok(lease.check(conn).await?)
                 },
             )
             .await

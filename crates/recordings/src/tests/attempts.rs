@@ -17,7 +17,7 @@ use super::fetching::{SIZE, assert_stored, reported};
 use super::media::{redirect, whole};
 use super::room::{Pause, Room, run_with};
 use crate::attempt::Leftovers;
-use crate::{FETCH, SETTLE, store};
+use crate::{FETCH, SETTLE};
 
 /// Another video of the same size.
 fn other_mp4() -> Vec<u8> {
@@ -353,12 +353,9 @@ struct Checking {
 
 impl Checking {
     async fn check(&self, lease: &Lease) {
-        let now = self.room.ids.clock().now();
         let db = self.room.db.db();
         let checked = db
-            .run_tx("check", async |conn: &mut Conn| {
-                store::check_lease(conn, lease, now).await
-            })
+            .run_tx("check", async |conn: &mut Conn| lease.check(conn).await)
             .await;
         assert!(matches!(checked, Ok(()) | Err(LeaseError::Lost)));
         self.found.lock().unwrap().push(checked.is_ok());
