@@ -39,11 +39,25 @@ struct Backend {
     ready: Url,
 }
 
+/// The way to a backend. Whoever may still take it holds `open`.
+#[derive(Clone)]
+struct Way {
+    public: SocketAddr,
+    open: Arc<()>,
+}
+
+/// A backend that gets connections while it says that it is ready.
+#[derive(Clone)]
+struct Member {
+    ready: Url,
+    way: Way,
+}
+
 /// A load balancer as a cluster has one: it sends each connection to one of the backends whose readiness was seen last.
 struct Balancer {
     address: SocketAddr,
-    backends: Arc<Mutex<Vec<Backend>>>,
-    healthy: Arc<Mutex<Vec<SocketAddr>>>,
+    members: Arc<Mutex<Vec<Member>>>,
+    healthy: Arc<Mutex<Vec<Way>>>,
     tasks: Vec<AbortHandle>,
 }
 
@@ -52,23 +66,26 @@ impl Balancer {
         listener.set_nonblocking(true).unwrap();
         let listener = TcpListener::from_std(listener).unwrap();
         let address = listener.local_addr().unwrap();
-        let (backends, healthy) = (
-            Arc::<Mutex<Vec<Backend>>>::default(),
-            Arc::<Mutex<Vec<_>>>::default(),
+        let (members, healthy) = (
+            Arc::<Mutex<Vec<Member>>>::default(),
+            Arc::<Mutex<Vec<Way>>>::default(),
         );
         let checking = {
-            let (backends, healthy) = (Arc::clone(&backends), Arc::clone(&healthy));
+            let (members, healthy) = (Arc::clone(&members), Arc::clone(&healthy));
             async move {
                 let mut ticks = interval(Duration::from_millis(100));
                 loop {
                     ticks.tick().await;
-                    let known = backends.lock().unwrap().clone();
+                    let known = members.lock().unwrap().clone();
                     let mut ready = Vec::new();
-                    for backend in known {
-                        if is_ready(&client, &backend.ready).await {
-                            ready.push(backend.public);
+                    for member in known {
+                        if is_ready(&client, &member.ready).await {
+                            ready.push(member.way);
                         }
                     }
+                    // Who was taken out meanwhile does not come back.
+                    let members = members.lock().unwrap();
+                    ready.retain(|way| members.iter().any(|member| member.way.public == way.public));
                     *healthy.lock().unwrap() = ready;
                 }
             }
@@ -91,24 +108,37 @@ impl Balancer {
         ];
         Self {
             address,
-            backends,
+            members,
             healthy,
             tasks,
         }
     }
 
     fn add(&self, backend: Backend) {
-        self.backends.lock().unwrap().push(backend);
+        self.members.lock().unwrap().push(Member {
+            ready: backend.ready,
+            way: Way {
+                public: backend.public,
+                open: Arc::default(),
+            },
+        });
     }
 
-    /// No new connection goes there any more.
+    /// No new connection goes there any more, and those that went there have ended. In a cluster both are sure before the
+    /// signal comes, since `preStop` waits for longer than Zoom does.
     async fn drain(&self, public: SocketAddr) {
-        self.backends
-            .lock()
-            .unwrap()
-            .retain(|backend| backend.public != public);
-        eventually("the end of new connections", async || {
-            (!self.healthy.lock().unwrap().contains(&public)).then_some(())
+        let open = {
+            let mut members = self.members.lock().unwrap();
+            let at = members
+                .iter()
+                .position(|member| member.way.public == public)
+                .unwrap();
+            let member = members.remove(at);
+            self.healthy.lock().unwrap().retain(|way| way.public != public);
+            member.way.open
+        };
+        eventually("the end of its connections", async || {
+            (Arc::strong_count(&open) == 1).then_some(())
         })
         .await;
     }
@@ -130,10 +160,12 @@ impl Drop for Balancer {
 }
 
 /// A connection that no backend takes goes to the next one.
-async fn serve(mut client: TcpStream, healthy: Vec<SocketAddr>, turn: usize) {
+async fn serve(mut client: TcpStream, healthy: Vec<Way>, turn: usize) {
     for at in 0..healthy.len() {
-        let backend = healthy[(turn + at) % healthy.len()];
-        if let Ok(mut server) = TcpStream::connect(backend).await {
+        let way = healthy[(turn + at) % healthy.len()].clone();
+        if let Ok(mut server) = TcpStream::connect(way.public).await {
+            // The others are waited for no longer.
+            drop(healthy);
             let _ = copy_bidirectional(&mut client, &mut server).await;
             return;
         }
