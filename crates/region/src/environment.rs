@@ -2,7 +2,12 @@
 
 use std::fmt::{Display, Write};
 
+use url::Url;
+
 use crate::file::{Admission, IdentityMode, MarketplaceApp, RegionFile, SecretRef, UnknownCluster};
+use crate::words::Words;
+
+const BOT_WORDS: &str = "DOMICILE_BOT_WORDS";
 
 /// One environment variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +47,25 @@ pub fn variables(file: &RegionFile) -> Vec<Variable<'_>> {
     variables.text("RUST_LOG", &file.telemetry.log_filter);
     aws(file, &mut variables);
     variables.0
+}
+
+/// Whether two texts of one variable say the same: as texts, as comma lists of texts or URLs, or as the bot's words.
+pub fn is_same(name: &str, one: &str, other: &str) -> bool {
+    let entries = |text: &str| -> Vec<String> {
+        text.split(',')
+            .map(str::trim)
+            .filter(|entry| !entry.is_empty())
+            .map(|entry| Url::parse(entry).map_or_else(|_| entry.to_owned(), String::from))
+            .collect()
+    };
+    if one.trim() == other.trim() {
+        return true;
+    }
+    if name == BOT_WORDS {
+        // Defaults may be written out or left out.
+        return Words::parse(one).is_ok_and(|words| Ok(words) == Words::parse(other));
+    }
+    entries(one) == entries(other)
 }
 
 struct Variables<'a>(Vec<Variable<'a>>);
@@ -121,7 +145,7 @@ fn zoom<'a>(file: &'a RegionFile, variables: &mut Variables<'a>) {
         variables.text("DOMICILE_BOT_ROBOT_JID", &chat.robot_jid);
         let words = chat.words.as_ref();
         variables.option(
-            "DOMICILE_BOT_WORDS",
+            BOT_WORDS,
             words.and_then(|words| serde_json::to_string(words).ok()),
         );
         variables.text("DOMICILE_BOT_PROGRESS", if chat.progress { "on" } else { "off" });

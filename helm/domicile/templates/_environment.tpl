@@ -75,6 +75,10 @@
   (list "AWS_SERVER_SIDE_ENCRYPTION" $encryption.algorithm)
   (list "AWS_SSE_KMS_KEY_ID" $encryption.kmsKeyId)
 -}}
+{{- if $chat -}}
+{{- if $chat.words -}}{{- $texts = append $texts (list "DOMICILE_BOT_WORDS" (toRawJson $chat.words)) -}}{{- end -}}
+{{- $texts = append $texts (list "DOMICILE_BOT_PROGRESS" (ternary "on" "off" (dig "progress" true $chat))) -}}
+{{- end -}}
 {{- if not $v.vault.keysSecret -}}{{- $texts = append $texts (list "DOMICILE_VAULT_KEYS" (join "," $keys)) -}}{{- end -}}
 {{- if $jwt -}}
 {{- $texts = append $texts (list "DOMICILE_APP_JWT_USER_CLAIM" ($jwt.userClaim | default "sub")) -}}

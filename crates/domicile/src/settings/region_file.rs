@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use domicile_region::environment::{Value, variables};
+use domicile_region::environment::{Value, is_same, variables};
 use domicile_region::{Findings, RegionFile, Source, check_alone};
-use url::Url;
 
 use super::environment::Environment;
 use super::faults::Faults;
@@ -96,7 +95,7 @@ fn contradictions(file: &RegionFile, environment: &Environment, faults: &mut Fau
         };
         let present = environment.get(setting.name).map(str::trim).or(default);
         match (wanted.remove(setting.name), present) {
-            (Some(Value::Text(text)), Some(present)) if !is_same(&text, present) => {
+            (Some(Value::Text(text)), Some(present)) if !is_same(setting.name, &text, present) => {
                 faults.add(
                     setting.name,
                     format!("contradicts the region's file, which says {text}"),
@@ -109,7 +108,9 @@ fn contradictions(file: &RegionFile, environment: &Environment, faults: &mut Fau
                     format!("is not set, but the region's file says {}", told(&value)),
                 );
             }
-            (None, Some(present)) if default.is_none_or(|default| !is_same(default, present)) => {
+            (None, Some(present))
+                if default.is_none_or(|default| !is_same(setting.name, default, present)) =>
+            {
                 faults.add(setting.name, "is set, but the region's file says nothing of it");
             }
             _ => {}
@@ -122,7 +123,7 @@ fn contradictions(file: &RegionFile, environment: &Environment, faults: &mut Fau
 fn aws(wanted: &BTreeMap<&str, Value<'_>>, environment: &Environment, faults: &mut Faults) {
     for (name, value) in wanted {
         match (value, environment.get(name).map(str::trim)) {
-            (Value::Text(text), Some(present)) if !is_same(text, present) => {
+            (Value::Text(text), Some(present)) if !is_same(name, text, present) => {
                 faults.add(name, format!("contradicts the region's file, which says {text}"));
             }
             (Value::Text(_) | Value::Secret(_), Some(_)) => {}
@@ -131,7 +132,7 @@ fn aws(wanted: &BTreeMap<&str, Value<'_>>, environment: &Environment, faults: &m
                 if *name == "AWS_REGION"
                     && environment
                         .get("AWS_DEFAULT_REGION")
-                        .is_some_and(|region| is_same(text, region)) => {}
+                        .is_some_and(|region| is_same(name, text, region)) => {}
             (value, None) => faults.add(
                 name,
                 format!("is not set, but the region's file says {}", told(value)),
@@ -146,7 +147,7 @@ fn aws(wanted: &BTreeMap<&str, Value<'_>>, environment: &Environment, faults: &m
         let same_region = name == "AWS_DEFAULT_REGION"
             && wanted.get("AWS_REGION").is_some_and(|value| {
                 let present = environment.get(&name).unwrap_or_default();
-                matches!(value, Value::Text(text) if is_same(text, present))
+                matches!(value, Value::Text(text) if is_same(&name, text, present))
             });
         if !same_region {
             faults.add(
@@ -162,18 +163,6 @@ fn told(value: &Value<'_>) -> String {
         Value::Text(text) => text.clone(),
         Value::Secret(secret) => format!("it is in the secret {}, key {}", secret.name, secret.key),
     }
-}
-
-/// Equal as texts, as URLs, or as comma lists.
-fn is_same(one: &str, other: &str) -> bool {
-    let entries = |text: &str| -> Vec<String> {
-        text.split(',')
-            .map(str::trim)
-            .filter(|entry| !entry.is_empty())
-            .map(|entry| Url::parse(entry).map_or_else(|_| entry.to_owned(), String::from))
-            .collect()
-    };
-    one.trim() == other.trim() || entries(one) == entries(other)
 }
 
 #[cfg(test)]

@@ -401,3 +401,25 @@ fn the_environment_file_of_a_plain_host_starts_it() {
         assert_eq!(faults(&environment), [""; 0]);
     }
 }
+
+#[test]
+fn words_that_leave_out_the_defaults_say_the_same_as_those_that_write_them_out() {
+    let host = Host::full();
+    let mut environment = host.environment();
+    environment.insert(
+        "DOMICILE_BOT_WORDS".to_owned(),
+        r#"{"product": "Example"}"#.to_owned(),
+    );
+    assert_eq!(faults(&environment), [""; 0]);
+    environment.insert(
+        "DOMICILE_BOT_WORDS".to_owned(),
+        r#"{"product": "Another"}"#.to_owned(),
+    );
+    assert!(
+        faults(&environment)
+            .iter()
+            .any(|fault| fault.starts_with("DOMICILE_BOT_WORDS: contradicts the region's file")),
+        "{:?}",
+        faults(&environment)
+    );
+}

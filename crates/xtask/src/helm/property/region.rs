@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domicile_region::environment::{Value as Setting, variables};
+use domicile_region::environment::{Value as Setting, is_same, variables};
 use domicile_region::{Directory, RegionFile, Source, check_alone};
 use serde_json::{Value, json};
 
@@ -57,7 +57,11 @@ pub(super) fn environment(case: &Case) -> Vec<String> {
             }
             for name in right.keys().chain(there.keys()).collect::<BTreeSet<_>>() {
                 let (wanted, found) = (right.get(name), there.get(name));
-                if wanted != found {
+                let same = match (wanted, found) {
+                    (Some(wanted), Some(found)) => is_same(name, wanted, found),
+                    (wanted, found) => wanted == found,
+                };
+                if !same {
                     faults.push(format!(
                         "{title}: {name} is {found:?}, and by the region's file {wanted:?}"
                     ));
