@@ -252,6 +252,7 @@ async fn what_runs_in_a_loop_reads_no_large_table_from_end_to_end() {
         event_type: "link.active",
         version: 1,
         subject: Some(subject),
+        account: Some(ZoomAccountId::new("a")),
         occurred_at: created.expires_at,
         data_sealed: vec![0],
     };

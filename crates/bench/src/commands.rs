@@ -1,5 +1,6 @@
 //! The commands of `bench-intake` and `loadgen`: one file each.
 
+pub mod bot;
 pub mod compare;
 pub mod faults;
 mod lab;

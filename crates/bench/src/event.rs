@@ -1,11 +1,13 @@
 //! Bodies as Zoom sends them: `recording.completed` events, each different from every other and none compressible beyond
-//! what real ones are.
+//! what real ones are; and `bot_notification` events, commands to the bot.
 //!
 //! A body follows from the seed, its number and its time alone. So a run need not keep what it sent: the body of an event
 //! that was answered can be made again.
 
 use std::ops::Range;
 
+/// The JID of the bot that commands are for.
+pub const ROBOT_JID: &str = "v1robotofthebench@xmpp.zoom.us";
 /// The files of an ordinary recording.
 const ORDINARY_FILES: usize = 2;
 
@@ -19,6 +21,8 @@ const DIGITS: &[u8; 10] = b"0123456789";
 enum Kind {
     /// One of the accounts.
     Account,
+    /// The event's number.
+    Number,
     /// `event_ts`, in milliseconds.
     Time,
     /// The meeting's uuid, the same wherever it stands.
@@ -37,6 +41,7 @@ impl Kind {
     fn from_name(name: &str) -> Option<Self> {
         Some(match name {
             "account" => Self::Account,
+            "number" => Self::Number,
             "time" => Self::Time,
             "meeting" => Self::Meeting,
             "host" => Self::Host,
@@ -74,8 +79,17 @@ impl EventSource {
 
     /// The same with so many files in each recording.
     pub fn with_files(accounts: usize, seed: u64, files: usize) -> Self {
-        let (template, slots) = parse(&markup(files));
-        let accounts = (0..accounts.max(1) as u64)
+        Self::of(&markup(files), 0..accounts.max(1) as u64, seed)
+    }
+
+    /// Commands to the bot. Each is said in a channel of its own, whose JID is [`Speakers::channel`] of the event's number.
+    pub fn commands(speakers: &Speakers, seed: u64) -> Self {
+        Self::of(&commands(speakers), speakers.accounts.clone(), seed)
+    }
+
+    fn of(markup: &str, accounts: Range<u64>, seed: u64) -> Self {
+        let (template, slots) = parse(markup);
+        let accounts = accounts
             .map(|number| {
                 let mut id = [0; ACCOUNT_LENGTH];
                 Random::new(0x0ACC_0047 ^ number.wrapping_mul(GOLDEN)).fill(&mut id, BASE64_URL);
@@ -113,6 +127,7 @@ impl EventSource {
                 Kind::Account => copy(place, account),
                 Kind::Meeting => copy(place, &meeting),
                 Kind::Host => copy(place, &host),
+                Kind::Number => decimal(place, number),
                 Kind::Time => decimal(place, event_millis),
                 Kind::Token => random.fill(place, BASE64_URL),
                 Kind::Digits => random.fill(place, DIGITS),
@@ -136,6 +151,24 @@ impl EventSource {
                 *byte = b'_';
             }
         }
+    }
+}
+
+/// Who speaks to the bot.
+#[derive(Debug, Clone)]
+pub struct Speakers {
+    /// What their ids and channels begin with.
+    pub name: String,
+    /// The numbers of their accounts. An account has a thousand users.
+    pub accounts: Range<u64>,
+    /// What they say.
+    pub command: &'static str,
+}
+
+impl Speakers {
+    /// The JID of the channel in which the event of this number is said.
+    pub fn channel(&self, number: u64) -> String {
+        format!("{}{number:010}@conference.xmpp.zoom.us", self.name)
     }
 }
 
@@ -192,6 +225,22 @@ fn markup(files: usize) -> String {
         r#"<token 425>.<token 86>"}"#,
     ));
     text
+}
+
+/// A command with the same marks.
+fn commands(speakers: &Speakers) -> String {
+    let Speakers { name, command, .. } = speakers;
+    format!(
+        concat!(
+            r#"{{"event":"bot_notification","payload":{{"accountId":"<account 22>","channelName":"Everybody","#,
+            r#""robotJid":"{robot}","timestamp":<time 13>,"toJid":"{name}<number 10>@conference.xmpp.zoom.us","#,
+            r#""userId":"{name}-user-<digits 3>","userJid":"{name}<number 10>@xmpp.zoom.us","userName":"Example Person","#,
+            r#""cmd":"{command}","name":"Example Person"}},"event_ts":<time 13>}}"#,
+        ),
+        robot = ROBOT_JID,
+        name = name,
+        command = command,
+    )
 }
 
 /// Takes the marks out and says where they stood.
@@ -260,6 +309,7 @@ impl Random {
 mod tests {
     use std::collections::HashSet;
 
+    use domicile_zoom::event::bot::{BotEvent, Place, Said};
     use domicile_zoom::event::{Envelope, EventKind, RecordingEvent};
 
     use super::*;
@@ -281,6 +331,25 @@ mod tests {
         assert_eq!(object["account_id"], json["payload"]["account_id"]);
         let token = json["download_token"].as_str().unwrap();
         assert!((550..650).contains(&token.len()) && token.split('.').count() == 3);
+    }
+
+    #[test]
+    fn a_command_is_said_by_somebody_of_the_accounts_in_a_channel_of_its_own() {
+        let speakers = Speakers {
+            name: "loud".to_owned(),
+            accounts: 7..8,
+            command: "orders",
+        };
+        let source = EventSource::commands(&speakers, 1);
+        let said = |number| BotEvent::parse(&source.body(number, 1_795_000_123_456)).unwrap();
+        let event = said(42);
+        assert_eq!(event.robot_jid.as_deref(), Some(ROBOT_JID));
+        assert_eq!(event.account_id, said(43).account_id);
+        assert!(matches!(event.said, Said::Command { ref text, .. } if text == "orders"));
+        assert!(
+            matches!(event.place, Some(Place::Jid { ref to_jid, .. }) if *to_jid == speakers.channel(42))
+        );
+        assert_ne!(source.body(1, 1), source.body(2, 1));
     }
 
     #[test]

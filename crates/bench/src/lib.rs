@@ -3,6 +3,7 @@
 #![allow(clippy::cast_precision_loss)] // Counts and times become rates and means; no digit that is shown is lost.
 
 pub mod baseline;
+pub mod bot;
 pub mod commands;
 pub mod event;
 pub mod failure;

@@ -10,4 +10,4 @@ pub use environment::{Addresses, SECRET, environment};
 pub use postgres::Postgres;
 pub use process::{Cost, Usage, cpu_seconds_of_self, raise_descriptor_limit};
 pub(crate) use server::run_domicile;
-pub use server::{Server, ServerKind};
+pub use server::{Server, ServerKind, Worker};

@@ -250,6 +250,7 @@ impl Speaking {
             event_type: "bot.message_failed",
             version: 1,
             subject,
+            account: Some(row.account()),
             occurred_at: self.now(),
             data_sealed: key.seal(
                 Place::new("events", "data_sealed", id),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use domicile_egress::{Client, Egress, EgressError, Timeouts, retry_after};
-use domicile_kernel::{EventId, Ids, MailboxId, Subject, Timestamp};
+use domicile_kernel::{EventId, Ids, MailboxId, Subject, Timestamp, ZoomAccountId};
 use domicile_leases::{Handler, NewJob, enqueue};
 use domicile_store::{Conn, Db, NewEvent, Outbox, StoreError};
 use domicile_vault::{Place, Vault, VaultError};
@@ -276,7 +276,7 @@ impl Outbox for Delivery {
         let job = NewJob {
             kind: KIND,
             key: &event.mailbox.to_string(),
-            lane: None,
+            lane: event.account.as_ref().map(ZoomAccountId::as_str),
             due_at: self.inner.ids.clock().now(),
             traceparent: traceparent.as_deref(),
         };

@@ -20,8 +20,9 @@ use crate::store::{self, StoredEvent};
 pub(crate) const KIND: JobKind = JobKind("delivery.mailbox");
 
 const POLICY: Policy = Policy {
-    concurrency: 16,
-    lane_concurrency: None,
+    concurrency: 32,
+    // Mailboxes of one account, for which the app may be slow; the others have the rest.
+    lane_concurrency: Some(8),
     lease: Duration::from_mins(1),
     timeout: Duration::from_secs(45),
     backoff: Backoff {

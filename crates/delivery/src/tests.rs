@@ -89,6 +89,7 @@ impl Room {
             event_type: "recording.stored",
             version: 1,
             subject: Some(subject.parse().unwrap()),
+            account: Some(ZoomAccountId::new(ACCOUNT)),
             occurred_at: self.clock.now(),
             data_sealed: key
                 .seal(Place::new("events", "data_sealed", id), data.as_bytes())

@@ -12,6 +12,12 @@ pub(crate) struct Lanes {
     wake: Arc<Notify>,
 }
 
+/// How many jobs a lane may have, and those of every lane that has any.
+pub(crate) struct Room {
+    pub(crate) limit: i64,
+    pub(crate) running: Vec<(String, i64)>,
+}
+
 impl Lanes {
     /// Lanes with at most `limit` running jobs each. `wake` is told when one has room again.
     pub(crate) fn new(limit: Option<usize>, wake: Arc<Notify>) -> Self {
@@ -22,26 +28,15 @@ impl Lanes {
         }
     }
 
-    /// How many jobs may be leased at once without overrunning a lane that nobody has looked at yet.
-    pub(crate) fn batch(&self, permits: usize) -> usize {
-        if self.limit.is_some() {
-            permits.min(1)
-        } else {
-            permits
-        }
-    }
-
-    /// The lanes that have no room.
-    pub(crate) fn full(&self) -> Vec<String> {
-        let Some(limit) = self.limit else {
-            return Vec::new();
-        };
+    /// How much of each lane is taken; nothing where lanes do not matter.
+    pub(crate) fn room(&self) -> Option<Room> {
+        let limit = i64::try_from(self.limit?).unwrap_or(i64::MAX);
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running
+        let running = running
             .iter()
-            .filter(|(_, count)| **count >= limit)
-            .map(|(lane, _)| lane.clone())
-            .collect()
+            .map(|(lane, count)| (lane.clone(), i64::try_from(*count).unwrap_or(i64::MAX)))
+            .collect();
+        Some(Room { limit, running })
     }
 
     /// Takes a place in a lane until the value is dropped. A job without a lane takes none.

@@ -1,6 +1,7 @@
 //! The queries of the `jobs` table.
 
 pub mod desk;
+mod lanes;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use uuid::Uuid;
 
 use crate::error::LeaseError;
 use crate::handler::JobKind;
+use crate::lanes::Room;
 use crate::lease::Lease;
 
 /// The channel on which new jobs are announced; the payload is the kind.
@@ -154,14 +156,29 @@ pub(crate) struct Taker {
     pub(crate) worker: WorkerId,
     pub(crate) token: LeaseToken,
     pub(crate) lease: Duration,
-    /// Jobs of these lanes are passed over.
-    pub(crate) full_lanes: Vec<String>,
+    /// Where lanes matter to the kind, how much of each is taken.
+    pub(crate) room: Option<Room>,
+}
+
+/// Locks up to `limit` due jobs, oldest due first, passing over those that others are taking.
+async fn due(conn: &mut Conn, kind: JobKind, limit: i64, now: Timestamp) -> Result<Vec<Uuid>, StoreError> {
+    Ok(jobs::table
+        .select(jobs::id)
+        .filter(jobs::kind.eq(kind.0))
+        .filter(jobs::status.eq(QUEUED))
+        .filter(jobs::due_at.le(now))
+        .order(jobs::due_at)
+        .limit(limit)
+        .for_update()
+        .skip_locked()
+        .load(conn)
+        .await?)
 }
 
 /// Id, key, attempts, lane and trace.
 type LeasedRow = (Uuid, String, i32, Option<String>, Option<String>);
 
-/// Takes up to `limit` due jobs, oldest due first, passing over those that others are taking.
+/// Leases up to `limit` due jobs.
 pub(crate) async fn acquire(
     conn: &mut Conn,
     kind: JobKind,
@@ -169,18 +186,10 @@ pub(crate) async fn acquire(
     now: Timestamp,
     taker: &Taker,
 ) -> Result<Vec<Lease>, StoreError> {
-    let due: Vec<Uuid> = jobs::table
-        .select(jobs::id)
-        .filter(jobs::kind.eq(kind.0))
-        .filter(jobs::status.eq(QUEUED))
-        .filter(jobs::due_at.le(now))
-        .filter(jobs::lane.is_null().or(jobs::lane.ne_all(&taker.full_lanes)))
-        .order(jobs::due_at)
-        .limit(limit)
-        .for_update()
-        .skip_locked()
-        .load(conn)
-        .await?;
+    let due = match &taker.room {
+        Some(room) => lanes::due(conn, kind, limit, now, room).await?,
+        None => due(conn, kind, limit, now).await?,
+    };
     if due.is_empty() {
         return Ok(Vec::new());
     }

@@ -16,7 +16,7 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::error::{JobError, LeaseError};
 use crate::handler::Handler;
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, Room};
 use crate::lease::Lease;
 use crate::metrics::METRICS;
 use crate::store::{self, NOTIFY_CHANNEL, Taker};
@@ -117,7 +117,12 @@ impl Workers {
         loop {
             let before = total;
             for handler in &self.inner.handlers {
-                for lease in self.inner.acquire(handler.as_ref(), i64::MAX, Vec::new()).await? {
+                let lanes = Lanes::new(handler.policy().lane_concurrency, Arc::default());
+                let leases = self
+                    .inner
+                    .acquire(handler.as_ref(), i64::MAX, lanes.room())
+                    .await?;
+                for lease in leases {
                     self.inner
                         .run_one(handler.as_ref(), &lease, &CancellationToken::new())
                         .await;
@@ -136,14 +141,14 @@ impl Inner {
         &self,
         handler: &dyn Handler,
         limit: i64,
-        full_lanes: Vec<String>,
+        room: Option<Room>,
     ) -> Result<Vec<Lease>, StoreError> {
         let kind = handler.kind();
         let taker = Taker {
             worker: self.worker,
             token: self.ids.random::<LeaseToken>(),
             lease: handler.policy().lease,
-            full_lanes,
+            room,
         };
         let now = self.ids.clock().now();
         self.db
@@ -184,9 +189,8 @@ impl Inner {
             };
             // Interest is registered before looking, so a wake-up in between is not lost.
             let woken = wake.notified();
-            let batch = lanes.batch(permits.available_permits() + 1);
-            let limit = i64::try_from(batch).unwrap_or(1);
-            let leases = match self.acquire(handler.as_ref(), limit, lanes.full()).await {
+            let limit = i64::try_from(permits.available_permits() + 1).unwrap_or(1);
+            let leases = match self.acquire(handler.as_ref(), limit, lanes.room()).await {
                 Ok(leases) => leases,
                 Err(error) => {
                     warn!(job.kind = handler.kind().0, error = %error, "jobs could not be leased");

@@ -145,6 +145,7 @@ impl Linking {
             event_type,
             version: 1,
             subject: Some(link.subject.clone()),
+            account: Some(link.zoom_account_id.clone()),
             occurred_at: now,
             data_sealed: key.seal(Place::new("events", "data_sealed", id), data.as_bytes())?,
         })

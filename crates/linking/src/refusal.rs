@@ -99,6 +99,7 @@ impl Linking {
             event_type: "link.refused",
             version: 1,
             subject: Some(session.subject.clone()),
+            account: None,
             occurred_at: with.now,
             data_sealed: with
                 .key

@@ -1,7 +1,7 @@
 //! The port through which rooms tell the app something; the roof plugs `delivery` in.
 
 use async_trait::async_trait;
-use domicile_kernel::{EventId, MailboxId, Subject, Timestamp};
+use domicile_kernel::{EventId, MailboxId, Subject, Timestamp, ZoomAccountId};
 
 use crate::db::Conn;
 use crate::error::StoreError;
@@ -20,6 +20,8 @@ pub struct NewEvent {
     pub version: i16,
     /// Whom it is about; none where an unlinked Zoom user spoke to the bot.
     pub subject: Option<Subject>,
+    /// Whose it is, where that is known: an account for which the app is slow delays no other.
+    pub account: Option<ZoomAccountId>,
     /// When it became true.
     pub occurred_at: Timestamp,
     /// The JSON of `data`, sealed.

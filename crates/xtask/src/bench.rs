@@ -17,6 +17,7 @@ with it. `cargo xtask bench <measurement> --help` shows all options. Examples:
   cargo xtask bench intake --rounds 3 --seconds 8 --connections 1,16,64,256 --fsync-delay-ms 2 --json report.json
   cargo xtask bench intake --only service --connections 64 --seconds 4
   cargo xtask bench open-loop --rate 2000 --minutes 10 --prefill 10000000
+  cargo xtask bench bot --rate 500 --seconds 60
   cargo xtask bench faults --rate 3000 --minutes 5 --seed 1
   cargo xtask bench micro verify
 
@@ -37,6 +38,9 @@ enum Measurement {
     /// A fixed rate while database and service are stopped, killed and frozen; fails where a promise is broken
     #[command(disable_help_flag = true)]
     Faults(Options),
+    /// Many commands to the bot while the app stalls; fails where a promise is broken
+    #[command(disable_help_flag = true)]
+    Bot(Options),
     /// The criterion benchmarks and the timing of signature comparison
     #[command(disable_help_flag = true)]
     Micro(Options),
@@ -55,6 +59,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         Measurement::Intake(options) => ("intake", options),
         Measurement::OpenLoop(options) => ("open-loop", options),
         Measurement::Faults(options) => ("faults", options),
+        Measurement::Bot(options) => ("bot", options),
         Measurement::Micro(options) => {
             let mut cargo = tree::cargo();
             cargo.args(["bench", "--locked", "--package", "domicile-bench", "--"]);

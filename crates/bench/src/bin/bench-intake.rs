@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use domicile_bench::commands::bot::{self, BotArgs};
 use domicile_bench::commands::compare::{self, CompareArgs};
 use domicile_bench::commands::faults::{self, FaultsArgs};
 use domicile_bench::commands::open_loop::{self, OpenLoopArgs};
@@ -26,6 +27,8 @@ enum Command {
     OpenLoop(OpenLoopArgs),
     /// A fixed rate while database and service are stopped, killed and frozen: is everything kept that was answered?
     Faults(FaultsArgs),
+    /// Many commands to the bot while the app stalls: is Zoom answered in time, and who waits for whom?
+    Bot(BotArgs),
     /// One of the servers to compare with; it reads its settings from standard input
     #[command(hide = true)]
     Server,
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         Command::Intake(args) => compare::run(&args),
         Command::OpenLoop(args) => open_loop::run(&args),
         Command::Faults(args) => faults::run(&args),
+        Command::Bot(args) => bot::run(&args),
         Command::Server => server::run(),
     };
     match outcome {

@@ -1,5 +1,6 @@
 //! The place where a measurement is made: a durable PostgreSQL, its databases, the servers.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use clap::Args;
 
 use crate::baseline::{self, ServerSettings};
 use crate::failure::{Failure, Outcome};
-use crate::machine::{self, Addresses, Postgres, SECRET, Server, ServerKind};
+use crate::machine::{self, Addresses, Postgres, SECRET, Server, ServerKind, Worker};
 
 /// The service's database.
 const DOMICILE: &str = "domicile";
@@ -68,18 +69,30 @@ impl Lab {
 
     fn service(&self, args: &LabArgs) -> Outcome<Server> {
         self.postgres.create_database(DOMICILE)?;
+        let addresses = Addresses::free()?;
+        let environment = self.environment(args, &addresses)?;
+        machine::run_domicile(&environment, "migrate")?;
+        Server::service(addresses, environment, args.service_log.clone())
+    }
+
+    /// A `domicile work` beside the service.
+    pub(super) fn worker(&self, args: &LabArgs) -> Outcome<Worker> {
+        let addresses = Addresses::free()?;
+        let environment = self.environment(args, &addresses)?;
+        Worker::start(&environment, addresses.ops, args.service_log.as_deref())
+    }
+
+    fn environment(&self, args: &LabArgs, addresses: &Addresses) -> Outcome<BTreeMap<String, String>> {
         let objects = self.postgres.home().join("objects");
         fs::create_dir_all(&objects)?;
-        let addresses = Addresses::free()?;
-        let mut environment = machine::environment(&addresses, &self.postgres.url(DOMICILE)?, &objects)?;
+        let mut environment = machine::environment(addresses, &self.postgres.url(DOMICILE)?, &objects)?;
         for setting in &args.set {
             let (name, value) = setting
                 .split_once('=')
                 .ok_or_else(|| Failure(format!("--set {setting}: write NAME=VALUE")))?;
             environment.insert(name.to_owned(), value.to_owned());
         }
-        machine::run_domicile(&environment, "migrate")?;
-        Server::service(addresses, environment, args.service_log.clone())
+        Ok(environment)
     }
 
     fn other(&self, args: &LabArgs, stores: bool) -> Outcome<Server> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -110,7 +110,12 @@ impl Server {
 
     /// Where events go.
     pub fn target(&self) -> Outcome<Target> {
-        let url = Url::parse(&format!("http://{}/zoom/events", self.addresses.public))?;
+        self.target_at("/zoom/events")
+    }
+
+    /// Another of its endpoints for Zoom.
+    pub fn target_at(&self, path: &str) -> Outcome<Target> {
+        let url = Url::parse(&format!("http://{}{path}", self.addresses.public))?;
         Target::new(&url, &Secret::from(SECRET))
     }
 
@@ -156,6 +161,47 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A running `domicile work`. It is killed with this value.
+#[derive(Debug)]
+pub struct Worker(Child);
+
+impl Worker {
+    /// Starts it, and waits until it listens for the cluster.
+    pub fn start(
+        environment: &BTreeMap<String, String>,
+        ops: SocketAddr,
+        log: Option<&Path>,
+    ) -> Outcome<Self> {
+        let mut environment = environment.clone();
+        environment.insert("DOMICILE_HTTP_OPS_LISTEN".to_owned(), ops.to_string());
+        let child = domicile(&environment)?.arg("work").stdout(sink(log)?).spawn()?;
+        let mut worker = Self(child);
+        let start = Instant::now();
+        while TcpStream::connect(ops).is_err() {
+            if let Some(status) = worker.0.try_wait()? {
+                return Err(Failure::new(format!("the worker ended at its start: {status}")));
+            }
+            if start.elapsed() > PATIENCE {
+                return Err(Failure::new("the worker does not listen"));
+            }
+            wall::pause(Duration::from_millis(20));
+        }
+        Ok(worker)
+    }
+
+    /// What it has used so far.
+    pub fn usage(&self) -> Usage {
+        usage(i32::try_from(self.0.id()).unwrap_or(0))
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

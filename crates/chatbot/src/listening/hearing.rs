@@ -236,6 +236,7 @@ impl Hearing {
             event_type: telling::event_type(&event.said),
             version: telling::VERSION,
             subject: link_of(standing).map(|(_, subject)| subject),
+            account: Some(event.account_id.clone()),
             occurred_at: now,
             data_sealed: key.seal(SealedPlace::new("events", "data_sealed", id), data.as_bytes())?,
         };

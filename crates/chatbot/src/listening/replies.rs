@@ -255,6 +255,7 @@ impl Listening {
             event_type: "bot.reply_refused",
             version: telling::VERSION,
             subject,
+            account: Some(turn.account.clone()),
             occurred_at: self.now(),
             data_sealed: key
                 .seal(SealedPlace::new("events", "data_sealed", id), data.as_bytes())

@@ -141,6 +141,7 @@ impl Shared {
             event_type,
             version: EVENT_VERSION,
             subject: Some(link.subject.clone()),
+            account: Some(recording.account()),
             occurred_at: now,
             data_sealed: telling.key.seal(Place::new("events", "data_sealed", id), &data)?,
         };
