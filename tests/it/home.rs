@@ -4,7 +4,7 @@ use std::io::Write;
 
 use domicile_zoomsim::{NewUser, User};
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
 use crate::harness::browser::{Answer, Browser};
@@ -175,9 +175,21 @@ async fn an_operator_admits_by_command() {
         String::from_utf8(output.stdout).unwrap()
     };
     assert!(run(&["admission", "add", "abcDEF_-1"]).contains("may link"));
-    assert!(run(&["admission", "list"]).starts_with("abcDEF_-1\t"));
+    assert!(run(&["admission", "add", "zzz"]).contains("may link"));
+    let table = run(&["admission", "list"]);
+    let rows: Vec<_> = table.lines().map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(rows, [Some("ACCOUNT"), Some("abcDEF_-1"), Some("zzz")]);
+    let page: Value =
+        serde_json::from_str(&run(&["admission", "list", "--limit", "1", "--format", "json"])).unwrap();
+    assert_eq!(page["data"][0]["admitted_by"], "operator");
+    let next = page["next_cursor"].as_str().unwrap();
+    assert!(run(&["admission", "list", "--after", next]).contains("zzz"));
+    assert!(run(&["admission", "show", "zzz"]).contains("\"admitted_by\": \"operator\""));
+    assert!(run(&["admission", "remove", "zzz"]).contains("not link any more"));
+    let gone = process::run(&world.environment, &["admission", "show", "zzz"]);
+    assert_eq!(gone.status.code(), Some(1));
     assert!(run(&["admission", "remove", "abcDEF_-1"]).contains("not link any more"));
-    assert_eq!(run(&["admission", "list"]), "");
+    assert_eq!(run(&["admission", "list"]).lines().count(), 1);
     let wrong = process::run(&world.environment, &["admission", "add", "a b"]);
     assert!(!wrong.status.success());
     assert_eq!(world.audit(None).await[0]["actor"], "operator");

@@ -159,9 +159,19 @@ impl InboxDesk {
         Self { db, ids, vault }
     }
 
-    /// The newest rows of a selection, at most so many.
-    pub async fn list(&self, selection: &Selection, limit: i64) -> Result<Vec<InboxEntry>, StoreError> {
-        store::desk::list(&mut *self.db.conn().await?, selection, limit).await
+    /// The newest rows of a selection, at most so many, after this one.
+    pub async fn list(
+        &self,
+        selection: &Selection,
+        after: Option<InboxId>,
+        limit: i64,
+    ) -> Result<Vec<InboxEntry>, StoreError> {
+        store::desk::list(&mut *self.db.conn().await?, selection, after, limit).await
+    }
+
+    /// How many rows of a selection wait for nobody: those that [`InboxDesk::replay`] means.
+    pub async fn count_finished(&self, selection: &Selection) -> Result<u64, StoreError> {
+        store::desk::count_finished(&mut *self.db.conn().await?, selection).await
     }
 
     /// One row, if it is there.
@@ -170,7 +180,7 @@ impl InboxDesk {
             ids: vec![id],
             ..Selection::default()
         };
-        Ok(self.list(&selection, 1).await?.pop())
+        Ok(self.list(&selection, None, 1).await?.pop())
     }
 
     /// The raw body of a row. It holds personal data and secrets of Zoom's.

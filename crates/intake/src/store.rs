@@ -1,6 +1,7 @@
 //! The queries of the `inbox` table that its dispatchers run; what operators ask is in [`desk`].
 
 pub(crate) mod desk;
+mod due;
 
 use diesel::dsl::{count_star, max, min};
 use diesel::prelude::*;
@@ -12,6 +13,8 @@ use uuid::Uuid;
 
 use crate::endpoint::Endpoint;
 use crate::reason::QuarantineReason;
+
+pub(crate) use due::lock_due;
 
 pub(crate) const PENDING: &str = "pending";
 pub(crate) const DISPATCHED: &str = "dispatched";
@@ -48,59 +51,6 @@ pub(crate) struct PendingRow {
     pub(crate) zoom_client_id: Option<String>,
     pub(crate) traceparent: Option<String>,
     pub(crate) attempts: i16,
-}
-
-type PendingColumns = (
-    Uuid,
-    String,
-    Option<String>,
-    Option<String>,
-    Option<String>,
-    Option<String>,
-    Option<String>,
-    i16,
-);
-
-/// Locks the rows that have been due longest, passing over those that others hold.
-pub(crate) async fn lock_due(
-    conn: &mut Conn,
-    now: Timestamp,
-    limit: i64,
-) -> Result<Vec<PendingRow>, StoreError> {
-    let rows: Vec<PendingColumns> = inbox::table
-        .select((
-            inbox::id,
-            inbox::endpoint,
-            inbox::event_type,
-            inbox::zoom_account_id,
-            inbox::zoom_user_id,
-            inbox::zoom_client_id,
-            inbox::traceparent,
-            inbox::attempts,
-        ))
-        .filter(inbox::status.eq(PENDING))
-        .filter(inbox::due_at.le(now))
-        .order((inbox::due_at, inbox::id))
-        .limit(limit)
-        .for_update()
-        .skip_locked()
-        .load(conn)
-        .await?;
-    let row = |(id, endpoint, event_type, account, user, client, traceparent, attempts): PendingColumns| {
-        Ok(PendingRow {
-            id: id.into(),
-            endpoint: endpoint.parse().map_err(|_| StoreError::Corrupt {
-                column: "inbox.endpoint",
-            })?,
-            event_type,
-            zoom_account_id: account.map(ZoomAccountId::new),
-            zoom_user_id: user.map(ZoomUserId::new),
-            zoom_client_id: client,
-            traceparent,
-            attempts,
-        })
-    };
-    rows.into_iter().map(row).collect()
 }
 
 macro_rules! pending {

@@ -55,6 +55,12 @@ impl Linking {
         })
     }
 
+    /// The admission of an account, if it has one.
+    pub async fn admission(&self, account: &ZoomAccountId) -> Result<Option<AdmittedAccount>, LinkingError> {
+        let mut conn = self.parts.db.conn().await?;
+        Ok(admissions::get(&mut conn, account).await?)
+    }
+
     /// Takes an admission back; true if there was one. Links that exist stay: unlink them.
     pub async fn dismiss(&self, account: &ZoomAccountId, actor: &Actor) -> Result<bool, LinkingError> {
         self.parts

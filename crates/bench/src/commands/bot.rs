@@ -107,7 +107,7 @@ pub fn run(args: &BotArgs) -> Outcome {
     let base = format!("http://{}", outside.address);
     lab_args.set.extend([
         format!("DOMICILE_ZOOM_OAUTH_URL={base}/"),
-        format!("DOMICILE_ZOOM_API_URL={base}/v2/"),
+        format!("DOMICILE_ZOOM_API_URL={base}/"),
         format!("DOMICILE_APP_EVENTS_URL={base}/app/events"),
         "DOMICILE_APP_EVENTS_SECRETS=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned(),
         format!("DOMICILE_BOT_ROBOT_JID={ROBOT_JID}"),

@@ -6,19 +6,33 @@ use clap::Subcommand;
 use domicile_kernel::ZoomAccountId;
 use domicile_store::audit::Actor;
 
-use super::Failure;
+use super::output::{Page, json, list, say, time};
+use super::{Failure, not_found};
 use crate::outside;
 use crate::region::Region;
 use crate::settings::{Environment, Settings};
 
-/// So many accounts are read at once.
-const PAGE: i64 = 500;
-
 #[derive(Subcommand, Clone)]
 pub(super) enum Command {
-    /// List the admitted accounts, one a line: account, when, by whom
-    List,
+    /// List the admitted accounts, by their ids
+    #[command(after_help = "Examples:
+  domicile admission list
+  domicile admission list --format json --limit 1000")]
+    List {
+        /// Only those after this one, where the page before ended
+        #[arg(long, value_name = "ACCOUNT")]
+        after: Option<String>,
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Show one admission; ends with 1 where the account is not admitted
+    Show {
+        /// Zoom's account id
+        zoom_account_id: String,
+    },
     /// Admit a Zoom account
+    #[command(after_help = "Example:
+  domicile admission add abcDEFghiJKLmnoPQR_stu")]
     Add {
         /// Zoom's account id
         zoom_account_id: String,
@@ -37,24 +51,28 @@ pub(super) async fn run(environment: Environment, command: Command) -> Result<()
     let linking = &region.linking;
     let mut out = std::io::stdout();
     match command {
-        Command::List => {
-            let mut after: Option<ZoomAccountId> = None;
-            loop {
-                let page = linking.admitted(after.as_ref(), PAGE).await?;
-                for account in &page {
-                    writeln!(
-                        out,
-                        "{}\t{}\t{}",
-                        account.zoom_account_id,
-                        account.admitted_at.to_rfc3339(),
-                        account.admitted_by
-                    )?;
-                }
-                match page.into_iter().last() {
-                    Some(last) => after = Some(last.zoom_account_id),
-                    None => return Ok(()),
-                }
-            }
+        Command::List { after, page } => {
+            let after = after.map(ZoomAccountId::new);
+            let admitted = linking.admitted(after.as_ref(), i64::from(page.limit)).await?;
+            list(
+                page,
+                &admitted,
+                ["ACCOUNT", "ADMITTED", "BY"],
+                |it| {
+                    [
+                        it.zoom_account_id.to_string(),
+                        time(it.admitted_at),
+                        it.admitted_by.clone(),
+                    ]
+                },
+                |it| it.zoom_account_id.to_string(),
+            )?;
+        }
+        Command::Show { zoom_account_id } => {
+            let account = ZoomAccountId::new(checked(zoom_account_id)?);
+            let admitted = linking.admission(&account).await?;
+            let admitted = admitted.ok_or_else(|| not_found("admission of the Zoom account", account))?;
+            say(&json(&admitted)?)?;
         }
         Command::Add { zoom_account_id } => {
             let account = ZoomAccountId::new(checked(zoom_account_id)?);

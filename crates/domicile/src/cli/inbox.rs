@@ -8,22 +8,24 @@ use domicile_intake::{Endpoint, InboxDesk, InboxEntry, InboxStatus, QuarantineRe
 use domicile_kernel::{InboxId, Timestamp, ZoomAccountId};
 use serde_json::Value;
 
-use super::output::{Format, aligned, json, time};
+use super::output::{Format, Page, aligned, json, list, or_dash, time};
 use super::{Failure, not_found, opened};
 use crate::settings::Environment;
 
 #[derive(Subcommand, Clone)]
 pub(super) enum InboxCommand {
     /// List rows, the newest first
+    #[command(after_help = "Examples:
+  domicile inbox list --status quarantined --reason unknown_account
+  domicile inbox list --event recording.completed --from 2026-12-01T09:00:00Z --format json")]
     List {
         #[command(flatten)]
         filter: Filter,
-        /// At most so many
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
-        limit: u16,
-        /// How to say it
-        #[arg(long, value_enum, default_value_t = Format::Table)]
-        format: Format,
+        /// Only those after this one, where the page before ended
+        #[arg(long, value_name = "ID")]
+        after: Option<InboxId>,
+        #[command(flatten)]
+        page: Page,
     },
     /// Show one row
     Show {
@@ -36,11 +38,17 @@ pub(super) enum InboxCommand {
     /// Let rows be dispatched again, whether they were dispatched or are in quarantine
     ///
     /// Handlers take the same event any number of times. At least one criterion is needed.
+    #[command(after_help = "Examples:
+  domicile inbox replay --status quarantined --reason unknown_account --account <Zoom account> --dry-run
+  domicile inbox replay --event recording.completed --from 2026-12-01T09:00:00Z --before 2026-12-01T10:00:00Z")]
     Replay {
         /// These rows
         ids: Vec<InboxId>,
         #[command(flatten)]
         filter: Filter,
+        /// Only say how many it would be
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Take rows that wait for their handlers away from them
     Quarantine {
@@ -120,19 +128,13 @@ pub(super) async fn run(environment: Environment, command: InboxCommand) -> Resu
     let region = opened(&environment).await?;
     let desk = InboxDesk::new(region.db.clone(), region.ids.clone(), region.vault.clone());
     let text = match command {
-        InboxCommand::List {
-            filter,
-            limit,
-            format,
-        } => {
-            let entries = desk.list(&filter.selection(Vec::new()), i64::from(limit)).await?;
-            match format {
-                Format::Table => table(&entries)?,
-                Format::Json => json(&entries)?,
-            }
+        InboxCommand::List { filter, after, page } => {
+            let selection = filter.selection(Vec::new());
+            let entries = desk.list(&selection, after, i64::from(page.limit)).await?;
+            return table(page, &entries);
         }
         InboxCommand::Show { id, body } => show(&desk, id, body).await?,
-        InboxCommand::Replay { ids, filter } => replay(&desk, ids, filter).await?,
+        InboxCommand::Replay { ids, filter, dry_run } => replay(&desk, ids, filter, dry_run).await?,
         InboxCommand::Quarantine { ids } => {
             let rows = desk.quarantine(&ids).await?;
             let left = ids.len().saturating_sub(rows);
@@ -178,11 +180,21 @@ async fn show(desk: &InboxDesk, id: InboxId, with_body: bool) -> Result<String, 
     Ok(text)
 }
 
-async fn replay(desk: &InboxDesk, ids: Vec<InboxId>, filter: Filter) -> Result<String, Failure> {
+async fn replay(
+    desk: &InboxDesk,
+    ids: Vec<InboxId>,
+    filter: Filter,
+    dry_run: bool,
+) -> Result<String, Failure> {
     if ids.is_empty() && filter.is_empty() {
         return Err("say which rows: ids, or at least one of --status, --reason, --endpoint, --event, --account, --from, --before".into());
     }
-    let replayed = desk.replay(&filter.selection(ids)).await?;
+    let selection = filter.selection(ids);
+    if dry_run {
+        let rows = desk.count_finished(&selection).await?;
+        return Ok(format!("{} would be dispatched again.\n", rows_of(rows)));
+    }
+    let replayed = desk.replay(&selection).await?;
     let mut text = format!("{} for the handlers again.\n", waits(replayed.rows));
     if replayed.unreadable > 0 {
         writeln!(
@@ -237,26 +249,27 @@ fn withhold(value: &mut Value) {
     }
 }
 
-fn table(entries: &[InboxEntry]) -> Result<String, std::fmt::Error> {
-    let mut rows = vec![
-        [
-            "RECEIVED", "ID", "ENDPOINT", "STATUS", "REASON", "EVENT", "ACCOUNT",
-        ]
-        .map(str::to_owned),
+fn table(page: Page, entries: &[InboxEntry]) -> Result<(), Failure> {
+    let header = [
+        "RECEIVED", "ID", "ENDPOINT", "STATUS", "REASON", "EVENT", "ACCOUNT",
     ];
-    let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-    rows.extend(entries.iter().map(|entry| {
-        [
-            time(entry.received_at),
-            entry.id.to_string(),
-            entry.endpoint.clone(),
-            entry.status.clone(),
-            or_dash(&entry.reason),
-            or_dash(&entry.event_type),
-            or_dash(&entry.zoom_account_id),
-        ]
-    }));
-    aligned(&rows)
+    list(
+        page,
+        entries,
+        header,
+        |entry| {
+            [
+                time(entry.received_at),
+                entry.id.to_string(),
+                entry.endpoint.clone(),
+                entry.status.clone(),
+                or_dash(entry.reason.as_ref()),
+                or_dash(entry.event_type.as_ref()),
+                or_dash(entry.zoom_account_id.as_ref()),
+            ]
+        },
+        |entry| entry.id.to_string(),
+    )
 }
 
 fn describe(status: &InboxStatus) -> Result<String, std::fmt::Error> {

@@ -1,13 +1,13 @@
 //! `domicile keys`: the region's key-encryption keys.
 
 use std::fmt::Write as _;
-use std::io::{Write, stderr, stdout};
+use std::io::{Write, stderr};
 
 use clap::Subcommand;
 use domicile_vault::{KeyStatus, RegionKeyStatus, RotationProgress, RotationReport, Vault};
 
 use super::Failure;
-use super::output::Format;
+use super::output::{Format, json, say};
 use crate::outside;
 use crate::region;
 use crate::settings::{Environment, Settings};
@@ -18,8 +18,13 @@ pub(super) enum KeysCommand {
     ///
     /// First add the new key at the end of the list and roll that out to every process; then move it to the front and roll
     /// that out; then rotate. It may be killed and begun again at any time.
-    Rotate,
-    /// Say what hangs on which key, and which one may be removed
+    Rotate {
+        /// How to say it
+        #[arg(long, value_enum, default_value_t = Format::Table)]
+        format: Format,
+    },
+    /// List the keys: what hangs on which one, and which one may be removed
+    #[command(visible_alias = "list")]
     Status {
         /// How to say it
         #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -31,22 +36,25 @@ pub(super) async fn run(environment: Environment, command: KeysCommand) -> Resul
     let settings = Settings::from_environment(&environment)?;
     let vault = region::vault(&settings, outside::ids()).await?;
     match command {
-        KeysCommand::Rotate => rotate(&vault).await,
+        KeysCommand::Rotate { format } => rotate(&vault, format).await,
         KeysCommand::Status { format } => {
             let status = vault.status().await?;
             let text = match format {
                 Format::Table => describe(&status)?,
-                Format::Json => format!("{}\n", serde_json::to_string_pretty(&status)?),
+                Format::Json => json(&status)?,
             };
-            Ok(stdout().write_all(text.as_bytes())?)
+            say(&text)
         }
     }
 }
 
-async fn rotate(vault: &Vault) -> Result<(), Failure> {
+async fn rotate(vault: &Vault, format: Format) -> Result<(), Failure> {
     let mut told = Told::default();
     let report = vault.rotate(|progress| told.tell(progress)).await?;
-    stdout().write_all(summary(&report)?.as_bytes())?;
+    say(&match format {
+        Format::Table => summary(&report)?,
+        Format::Json => json(&report)?,
+    })?;
     if report.is_complete() {
         return Ok(());
     }

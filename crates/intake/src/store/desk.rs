@@ -94,15 +94,27 @@ fn selected(selection: &Selection) -> inbox::BoxedQuery<'_, Pg> {
 pub(crate) async fn list(
     conn: &mut Conn,
     selection: &Selection,
+    after: Option<InboxId>,
     limit: i64,
 ) -> Result<Vec<InboxEntry>, StoreError> {
     let rows: Vec<Row> = selected(selection)
         .select(Row::as_select())
+        .filter(inbox::id.lt(after.map_or(Uuid::max(), |id| id.as_uuid())))
         .order(inbox::id.desc())
         .limit(limit)
         .load(conn)
         .await?;
     Ok(rows.into_iter().map(InboxEntry::from).collect())
+}
+
+/// How many rows of a selection wait for nobody.
+pub(crate) async fn count_finished(conn: &mut Conn, selection: &Selection) -> Result<u64, StoreError> {
+    let rows: i64 = selected(selection)
+        .filter(inbox::status.ne(PENDING))
+        .count()
+        .get_result(conn)
+        .await?;
+    Ok(u64::try_from(rows).unwrap_or(0))
 }
 
 /// The oldest rows of a selection after this id that wait for nobody, and of each whether it has an event type.

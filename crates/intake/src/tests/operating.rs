@@ -52,10 +52,11 @@ async fn rows_are_listed_by_every_criterion_the_newest_first() {
     let second = room.keep(recording("other", "h", "2")).await;
     let third = room.keep("{").await;
     let desk = desk(&room);
-    let list = async |selection: Selection| ids(&desk.list(&selection, 10).await.unwrap());
+    let list = async |selection: Selection| ids(&desk.list(&selection, None, 10).await.unwrap());
     let all = Selection::default;
     assert_eq!(list(all()).await, [third, second, first]);
-    assert_eq!(ids(&desk.list(&all(), 2).await.unwrap()), [third, second]);
+    assert_eq!(ids(&desk.list(&all(), None, 2).await.unwrap()), [third, second]);
+    assert_eq!(ids(&desk.list(&all(), Some(second), 2).await.unwrap()), [first]);
     let cases = [
         (
             Selection {
@@ -151,6 +152,7 @@ async fn a_replay_hands_over_what_was_quarantined_or_dispatched_and_leaves_what_
         zoom_account_id: Some(ZoomAccountId::new("acc")),
         ..Selection::default()
     };
+    assert_eq!(desk.count_finished(&of_account).await.unwrap(), 2);
     let replayed = desk.replay(&of_account).await.unwrap();
     assert_eq!(
         replayed,
@@ -242,7 +244,7 @@ async fn rows_go_when_their_time_is_over_and_what_waits_stays() {
     let waits = room.keep(recording("acc", "h", "2")).await;
     let desk = desk(&room);
     let left = async || {
-        let entries = desk.list(&Selection::default(), 10).await.unwrap();
+        let entries = desk.list(&Selection::default(), None, 10).await.unwrap();
         ids(&entries).into_iter().collect::<HashSet<_>>()
     };
 
