@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, error, info, info_span, warn};
+use tracing::{Instrument, Span, error, info, info_span, warn};
 
 use crate::endpoint::Endpoint;
 use crate::metrics::METRICS;
@@ -232,15 +232,9 @@ impl Inner {
             .db
             .run_tx("dispatch_events", async |conn: &mut Conn| {
                 let now = self.ids.clock().now();
-                let mut taken = Vec::new();
-                for row in store::lock_due(conn, now, self.settings.batch_rows).await? {
-                    let span = info_span!("dispatch", inbox.id = %row.id, event_type = self.label(&row));
-                    if let Some(traceparent) = &row.traceparent {
-                        domicile_telemetry::set_parent(&span, traceparent);
-                    }
-                    let outcome = self.dispatch(conn, &row, now).instrument(span).await?;
-                    taken.push((row, outcome));
-                }
+                let rows = store::lock_due(conn, now, self.settings.batch_rows).await?;
+                let outcomes = self.dispatch_all(conn, &rows, now).await?;
+                let taken: Vec<_> = rows.into_iter().zip(outcomes).collect();
                 self.finish(conn, &taken, now).await?;
                 Ok::<_, StoreError>(taken)
             })
@@ -303,7 +297,56 @@ impl Inner {
         self.account_handlers.iter().filter(takes).collect()
     }
 
-    async fn dispatch(
+    /// All rows under one savepoint, since handlers hardly ever fail; if one does, once more and each row by itself.
+    async fn dispatch_all(
+        &self,
+        conn: &mut Conn,
+        rows: &[PendingRow],
+        now: Timestamp,
+    ) -> Result<Vec<Outcome>, StoreError> {
+        store::begin_savepoint(conn).await?;
+        match self.dispatch_together(conn, rows).await {
+            Ok(Some(outcomes)) => {
+                store::release_savepoint(conn).await?;
+                return Ok(outcomes);
+            }
+            Ok(None) => store::undo_to_savepoint(conn).await?,
+            Err(error) => {
+                store::undo_to_savepoint(conn).await?;
+                return Err(error);
+            }
+        }
+        let mut outcomes = Vec::with_capacity(rows.len());
+        for row in rows {
+            let dispatch = self.dispatch_alone(conn, row, now);
+            outcomes.push(dispatch.instrument(self.span(row)).await?);
+        }
+        Ok(outcomes)
+    }
+
+    /// Nothing where a handler failed, which fails the transaction for all of them.
+    async fn dispatch_together(
+        &self,
+        conn: &mut Conn,
+        rows: &[PendingRow],
+    ) -> Result<Option<Vec<Outcome>>, StoreError> {
+        let mut outcomes = Vec::with_capacity(rows.len());
+        for row in rows {
+            let dispatch = async {
+                match self.route(conn, row).await? {
+                    Ok(takers) => Ok(hand_over(conn, &takers).await.ok().map(|()| Outcome::Dispatched)),
+                    Err(reason) => Ok::<_, StoreError>(Some(Outcome::Quarantined(reason))),
+                }
+            };
+            match dispatch.instrument(self.span(row)).await? {
+                Some(outcome) => outcomes.push(outcome),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(outcomes))
+    }
+
+    async fn dispatch_alone(
         &self,
         conn: &mut Conn,
         row: &PendingRow,
@@ -315,21 +358,28 @@ impl Inner {
         };
         // A handler that fails must take neither the note of its failure nor its neighbours down with it.
         store::begin_savepoint(conn).await?;
-        let handed_over = AssertUnwindSafe(takers.take(conn)).catch_unwind().await;
-        match handed_over {
-            Ok(Ok(())) => {
+        match hand_over(conn, &takers).await {
+            Ok(()) => {
                 store::release_savepoint(conn).await?;
                 return Ok(Outcome::Dispatched);
             }
-            Ok(Err(failure)) => {
+            Err(Some(failure)) => {
                 warn!(inbox.id = %row.id, error = %Chain(&failure), "a handler could not take an event");
             }
             // A panic's text may hold anything, so it is not shown here.
-            Err(_) => error!(inbox.id = %row.id, "a handler panicked over an event"),
+            Err(None) => error!(inbox.id = %row.id, "a handler panicked over an event"),
         }
         // If the connection is gone this fails too, and then the row was not at fault and stays as it was.
         store::undo_to_savepoint(conn).await?;
         self.note_failure(conn, row, now).await
+    }
+
+    fn span(&self, row: &PendingRow) -> Span {
+        let span = info_span!("dispatch", inbox.id = %row.id, event_type = self.label(row));
+        if let Some(traceparent) = &row.traceparent {
+            domicile_telemetry::set_parent(&span, traceparent);
+        }
+        span
     }
 
     /// Finds the link and the handlers, or says why nobody can take the event.
@@ -441,6 +491,14 @@ impl Inner {
             }
         }
         Ok(())
+    }
+}
+
+/// The failure of a handler; none where it panicked.
+async fn hand_over(conn: &mut Conn, takers: &Takers<'_>) -> Result<(), Option<StoreError>> {
+    match AssertUnwindSafe(takers.take(conn)).catch_unwind().await {
+        Ok(taken) => taken.map_err(Some),
+        Err(_) => Err(None),
     }
 }
 

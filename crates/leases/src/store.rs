@@ -61,7 +61,7 @@ pub async fn enqueue(conn: &mut Conn, ids: &Ids, job: NewJob<'_>) -> Result<(), 
         )
         .otherwise(jobs::due_at);
     let again = diesel::dsl::case_when(was(LEASED), true.into_sql::<Bool>()).otherwise(jobs::again);
-    diesel::insert_into(jobs::table)
+    let insert = diesel::insert_into(jobs::table)
         .values((
             jobs::id.eq(id.as_uuid()),
             jobs::kind.eq(job.kind.0),
@@ -83,14 +83,15 @@ pub async fn enqueue(conn: &mut Conn, ids: &Ids, job: NewJob<'_>) -> Result<(), 
             jobs::due_at.eq(due_at),
             jobs::again.eq(again),
             jobs::updated_at.eq(now),
-        ))
-        .execute(conn)
-        .await?;
-    // What is due later wakes nobody now.
+        ));
+    // What is due later wakes nobody now. Whoever is woken is told in the same statement.
     if job.due_at <= now {
-        diesel::select(pg_notify(NOTIFY_CHANNEL, job.kind.0))
+        insert
+            .returning(pg_notify(NOTIFY_CHANNEL, job.kind.0))
             .execute(conn)
             .await?;
+    } else {
+        insert.execute(conn).await?;
     }
     Ok(())
 }

@@ -108,7 +108,7 @@ async fn a_poisonous_row_stays_without_its_effect_and_does_not_hold_up_its_neigh
         room.clock.advance(Duration::from_secs(5));
         assert_eq!(dispatcher.run_due().await.unwrap(), 1);
         assert_eq!(room.state(poison).await, State::dispatched(1));
-        assert_eq!(recorder.taken().len(), 3);
+        assert_eq!(recorder.taken_ids().len(), 3);
     }
 }
 
