@@ -1,6 +1,7 @@
 //! A rolling restart under load: three `serve` and three `work` processes behind a load balancer, replaced one by one while
 //! Zoom sends, with the next release's schema in between. Not one answer to Zoom is other than 2xx, nothing is lost, nothing
-//! is done twice.
+//! is done twice. With `DOMICILE_TEST_PREVIOUS_BINARY` the processes that are replaced are those of an older release, on the
+//! schema of this one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -191,7 +192,21 @@ struct Replica {
 }
 
 impl Replica {
-    fn start(environment: &BTreeMap<String, String>, role: &str, app: Option<SocketAddr>) -> Self {
+    fn start(environment: &BTreeMap<String, String>, role: &str) -> Self {
+        Self::begin(Process::start, environment, role, None)
+    }
+
+    /// One of the release that is replaced.
+    fn previous(environment: &BTreeMap<String, String>, role: &str, app: Option<SocketAddr>) -> Self {
+        Self::begin(Process::start_previous, environment, role, app)
+    }
+
+    fn begin(
+        start: impl FnOnce(&BTreeMap<String, String>, &str) -> Process,
+        environment: &BTreeMap<String, String>,
+        role: &str,
+        app: Option<SocketAddr>,
+    ) -> Self {
         let (public, ops) = (free(), free());
         let mut environment = environment.clone();
         for (name, address) in [
@@ -202,7 +217,7 @@ impl Replica {
             environment.insert(name.to_owned(), address.to_string());
         }
         Self {
-            process: Process::start(&environment, role),
+            process: start(&environment, role),
             backend: Backend {
                 public,
                 ready: Url::parse(&format!("http://{ops}/readyz")).unwrap(),
@@ -321,11 +336,11 @@ async fn six_processes_are_replaced_one_by_one_under_load_and_zoom_notices_nothi
 
     let (mut serving, mut working) = (Vec::new(), Vec::new());
     for number in 0..SERVING {
-        let replica = Replica::start(&world.environment, "serve", (number == 0).then_some(app));
+        let replica = Replica::previous(&world.environment, "serve", (number == 0).then_some(app));
         replica.ready(&world.client).await;
         balancer.add(replica.backend.clone());
         serving.push(replica);
-        working.push(Replica::start(&world.environment, "work", None));
+        working.push(Replica::previous(&world.environment, "work", None));
     }
     balancer.ready(SERVING).await;
     world.register_app().await;
@@ -346,7 +361,7 @@ async fn six_processes_are_replaced_one_by_one_under_load_and_zoom_notices_nothi
 
         // First the new one, then the old one goes, as maxUnavailable: 0 has it.
         let old = serving.remove(0);
-        let fresh = Replica::start(&world.environment, "serve", None);
+        let fresh = Replica::start(&world.environment, "serve");
         fresh.ready(&world.client).await;
         balancer.add(fresh.backend.clone());
         balancer.ready(SERVING + 1).await;
@@ -355,7 +370,7 @@ async fn six_processes_are_replaced_one_by_one_under_load_and_zoom_notices_nothi
         serving.push(fresh);
 
         let old = working.remove(0);
-        let fresh = Replica::start(&world.environment, "work", None);
+        let fresh = Replica::start(&world.environment, "work");
         fresh.ready(&world.client).await;
         old.stop().await;
         working.push(fresh);

@@ -45,6 +45,20 @@ impl Process {
         Self::start_command(environment, &[role])
     }
 
+    /// The same by the previous release's binary, which `DOMICILE_TEST_PREVIOUS_BINARY` names; without it, by this build's.
+    pub fn start_previous(environment: &BTreeMap<String, String>, role: &str) -> Self {
+        let previous = std::env::var_os("DOMICILE_TEST_PREVIOUS_BINARY");
+        let mut command = Command::new(previous.map_or_else(binary, PathBuf::from));
+        command.arg(role).env_clear().envs(environment);
+        Self(
+            command
+                .stdout(Stdio::null())
+                .stderr(Stdio::inherit())
+                .spawn()
+                .unwrap(),
+        )
+    }
+
     /// The same for a command of several words.
     pub fn start_command(environment: &BTreeMap<String, String>, arguments: &[&str]) -> Self {
         let log = if std::env::var_os("DOMICILE_TEST_LOGS").is_some() {
