@@ -187,7 +187,7 @@ async fn an_operator_admits_by_command() {
     assert!(run(&["admission", "show", "zzz"]).contains("\"admitted_by\": \"operator\""));
     assert!(run(&["admission", "remove", "zzz"]).contains("not link any more"));
     let gone = process::run(&world.environment, &["admission", "show", "zzz"]);
-    assert_eq!(gone.status.code(), Some(1));
+    assert_eq!(gone.status.code(), Some(3));
     assert!(run(&["admission", "remove", "abcDEF_-1"]).contains("not link any more"));
     assert_eq!(run(&["admission", "list"]).lines().count(), 1);
     let wrong = process::run(&world.environment, &["admission", "add", "a b"]);

@@ -83,7 +83,7 @@ async fn what_came_before_its_link_is_found_in_quarantine_and_replayed() {
     )
     .unwrap();
     let list: Value = serde_json::from_str(&list).unwrap();
-    let id = list[0]["id"].as_str().unwrap().to_owned();
+    let id = list["data"][0]["id"].as_str().unwrap().to_owned();
     let text = inbox(&world, &["list"]).unwrap();
     assert!(text.contains(&id) && text.contains("unknown_account"), "{text}");
     let shown = inbox(&world, &["show", &id, "--body"]).unwrap();

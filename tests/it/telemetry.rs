@@ -84,7 +84,7 @@ fn parse(text: &str) -> Scrape {
 
 /// A region that has lived through a link, a webhook, downloads and deliveries; and what it shows then.
 async fn scraped() -> Scrape {
-    let world = World::start().await;
+    let world = World::start_with(&[("DOMICILE_BOT_ROBOT_JID", "v1robot@xmpp.zoom.us")]).await;
     let user = world.zoom_user();
     world.link(ALICE, &user).await;
     let uuid = world.recording(&user, &[(FileKind::Chat, 900)]);

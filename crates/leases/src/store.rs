@@ -14,7 +14,7 @@ use diesel_async::RunQueryDsl;
 use domicile_kernel::state::{JobStatus, TextState};
 use domicile_kernel::{Ids, JobId, LeaseToken, Timestamp, WorkerId};
 use domicile_store::schema::jobs;
-use domicile_store::{Conn, StoreError};
+use domicile_store::{Conn, StoreError, wake};
 use uuid::Uuid;
 
 use crate::error::LeaseError;
@@ -61,7 +61,7 @@ pub async fn enqueue(conn: &mut Conn, ids: &Ids, job: NewJob<'_>) -> Result<(), 
         )
         .otherwise(jobs::due_at);
     let again = diesel::dsl::case_when(was(LEASED), true.into_sql::<Bool>()).otherwise(jobs::again);
-    let insert = diesel::insert_into(jobs::table)
+    diesel::insert_into(jobs::table)
         .values((
             jobs::id.eq(id.as_uuid()),
             jobs::kind.eq(job.kind.0),
@@ -83,30 +83,18 @@ pub async fn enqueue(conn: &mut Conn, ids: &Ids, job: NewJob<'_>) -> Result<(), 
             jobs::due_at.eq(due_at),
             jobs::again.eq(again),
             jobs::updated_at.eq(now),
-        ));
-    // What is due later wakes nobody now. Whoever is woken is told in the same statement.
-    if job.due_at <= now {
-        insert
-            .returning(pg_notify(NOTIFY_CHANNEL, job.kind.0))
-            .execute(conn)
-            .await?;
-    } else {
-        insert.execute(conn).await?;
-    }
-    Ok(())
-}
-
-/// Tells the workers of this kind that something is due.
-pub(crate) async fn notify(conn: &mut Conn, kind: &str) -> Result<(), StoreError> {
-    diesel::select(pg_notify(NOTIFY_CHANNEL, kind))
+        ))
         .execute(conn)
         .await?;
+    // What is due later wakes nobody now.
+    if job.due_at <= now {
+        wake(conn, NOTIFY_CHANNEL, job.kind.0).await?;
+    }
     Ok(())
 }
 
 #[diesel::declare_sql_function]
 extern "SQL" {
-    fn pg_notify(channel: Text, payload: Text);
     fn least(first: Timestamptz, second: Timestamptz) -> Timestamptz;
 }
 
@@ -194,6 +182,11 @@ pub(crate) async fn acquire(
     if due.is_empty() {
         return Ok(Vec::new());
     }
+    // A lease that a crash of the server forgets was never held: whoever works under it cannot finish. So nobody waits for
+    // the disk to take one.
+    diesel::sql_query("SET LOCAL synchronous_commit TO off")
+        .execute(conn)
+        .await?;
     let rows: Vec<LeasedRow> = diesel::update(jobs::table.filter(jobs::id.eq_any(due)))
         .set((
             jobs::status.eq(LEASED),
@@ -294,10 +287,7 @@ pub(crate) async fn requeue(
     kept(rows)?;
     // What is due later wakes nobody now.
     if due_at <= now {
-        diesel::select(pg_notify(NOTIFY_CHANNEL, lease.kind))
-            .execute(conn)
-            .await
-            .map_err(StoreError::from)?;
+        wake(conn, NOTIFY_CHANNEL, lease.kind).await?;
     }
     Ok(())
 }
@@ -405,9 +395,7 @@ pub async fn redrive(
         }
         None => diesel::update(quarantined).set(change).execute(conn).await?,
     };
-    diesel::select(pg_notify(NOTIFY_CHANNEL, kind.0))
-        .execute(conn)
-        .await?;
+    wake(conn, NOTIFY_CHANNEL, kind.0).await?;
     Ok(rows)
 }
 

@@ -17,6 +17,7 @@ use crate::error::StoreError;
 use crate::metrics::METRICS;
 use crate::settings::DbSettings;
 use crate::tls::{self, Connected};
+use crate::wake;
 
 /// One connection, as queries take it.
 pub type Conn = AsyncPgConnection;
@@ -180,14 +181,15 @@ impl Db {
         let mut conn = self.conn().await?;
         let conn: &mut Conn = &mut conn;
         Manager::begin_transaction(conn).await.map_err(StoreError::from)?;
-        match f(conn).await {
-            Ok(value) => {
+        match wake::collecting(f(conn)).await {
+            (Ok(value), wakes) => {
                 Manager::commit_transaction(conn)
                     .await
                     .map_err(StoreError::from)?;
+                wake::send(conn, wakes).await;
                 Ok(value)
             }
-            Err(error) => {
+            (Err(error), _) => {
                 if let Err(rollback) = Manager::rollback_transaction(conn).await {
                     warn!(error = %rollback, "a transaction could not be rolled back; its connection is closed");
                 }

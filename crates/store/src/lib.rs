@@ -17,6 +17,7 @@ mod region_mark;
 pub mod schema;
 mod settings;
 mod tls;
+mod wake;
 
 pub use db::{Conn, Db, PoolState, PooledConn, TxError, TxFn};
 pub use error::{StoreError, one_row, parse_state};
@@ -27,3 +28,4 @@ pub use migrations::{
 pub use outbox::{NewEvent, Outbox};
 pub use region_mark::{RegionMarkError, check_region_before_migrating};
 pub use settings::{DbSettings, InvalidDatabaseUrl};
+pub use wake::wake;

@@ -8,12 +8,17 @@
 )]
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use domicile_kernel::RegionId;
 use domicile_store::{
-    Conn, SchemaError, StoreError, check_region_before_migrating, check_schema, migrate, revert_all,
+    Conn, SchemaError, StoreError, check_region_before_migrating, check_schema, listen, migrate, revert_all,
+    wake,
 };
 use domicile_testkit::db::TestDb;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 async fn tables(client: &tokio_postgres::Client) -> Vec<String> {
     let sql = "SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -145,6 +150,53 @@ async fn a_failed_closure_leaves_nothing_behind() {
         .unwrap()
         .get(0);
     assert_eq!(count, 0);
+}
+
+#[tokio::test]
+async fn who_waits_is_woken_by_what_is_committed_once_and_never_by_what_is_undone() {
+    const CHANNEL: &str = "a_channel";
+    let db = TestDb::create().await;
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let stop = CancellationToken::new();
+    let listening = tokio::spawn({
+        let (settings, stop) = (db.settings(), stop.clone());
+        async move {
+            listen(&settings, CHANNEL, stop, |payload| {
+                let _ = tell.send(payload.to_owned());
+            })
+            .await;
+        }
+    });
+    // Without a transaction of the store's it is said at once; so it is known when somebody listens.
+    let mut conn = db.db().conn().await.unwrap();
+    loop {
+        wake(&mut conn, CHANNEL, "begin").await.unwrap();
+        if timeout(Duration::from_millis(50), told.recv()).await.is_ok() {
+            break;
+        }
+    }
+    drop(conn);
+    let store = db.db();
+    let undone = store.run_tx("undone", async |conn: &mut Conn| {
+        wake(conn, CHANNEL, "undone").await?;
+        Err::<(), _>(StoreError::NotFound)
+    });
+    assert!(undone.await.is_err());
+    for payload in ["first", "last"] {
+        let committed = store.run_tx("committed", async |conn: &mut Conn| {
+            wake(conn, CHANNEL, payload).await?;
+            wake(conn, CHANNEL, payload).await
+        });
+        committed.await.unwrap();
+    }
+    let mut payloads = Vec::new();
+    while payloads.last().is_none_or(|last| last != "last") {
+        payloads.push(told.recv().await.unwrap());
+    }
+    payloads.retain(|payload| payload != "begin");
+    assert_eq!(payloads, ["first", "last"]);
+    stop.cancel();
+    listening.await.unwrap();
 }
 
 #[tokio::test]

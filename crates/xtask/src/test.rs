@@ -73,9 +73,12 @@ fn all(args: &Args, steps: &mut Steps) -> Outcome {
                 .env("RUSTDOCFLAGS", "-D warnings"),
         )
     })?;
-    // Tests and scripts start the programs from the target folder.
-    steps.run("programs", || {
-        shown(tree::cargo().args(["build", "--locked", "--workspace", "--bins"]))
+    // Tests and scripts start the programs from the target folder. Programs and tests are built together and with the same
+    // features as all that follows, so that nothing is built twice.
+    steps.run("programs and tests", || {
+        let mut build = tree::cargo();
+        build.args(["build", "--locked", "--workspace", "--bins", "--tests"]);
+        shown(build.args(["--features", moto::FEATURES]))
     })?;
     if args.interop {
         steps.run("interoperability", interop::run)?;
@@ -86,12 +89,12 @@ fn all(args: &Args, steps: &mut Steps) -> Outcome {
         shown(
             tree::cargo()
                 .args(["test", "--locked", "--workspace", "--doc", "--quiet"])
+                .args(["--features", moto::FEATURES])
                 .env(SERVER_URL_VARIABLE, &url),
         )
     })?;
     if args.interop {
         steps.run("AWS's services, as moto plays them", || {
-            // The whole workspace, so that no dependency is built with other features than for the tests below.
             let mut tests = runner();
             tests.args(["--features", moto::FEATURES, "--test", "moto"]);
             moto::run(tests.env(SERVER_URL_VARIABLE, &url))
@@ -100,7 +103,10 @@ fn all(args: &Args, steps: &mut Steps) -> Outcome {
     // Last, so that its summary ends the output.
     steps.run("tests", || {
         let mut tests = runner();
-        if !program_exists("cargo-nextest") {
+        if program_exists("cargo-nextest") {
+            tests.args(["--features", moto::FEATURES, "-E", "not binary(moto)"]);
+        } else {
+            // Nothing else leaves them out.
             tests.arg("--all-targets");
         }
         shown(tests.env(SERVER_URL_VARIABLE, &url))

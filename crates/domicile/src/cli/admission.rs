@@ -25,7 +25,7 @@ pub(super) enum Command {
         #[command(flatten)]
         page: Page,
     },
-    /// Show one admission; ends with 1 where the account is not admitted
+    /// Show one admission
     Show {
         /// Zoom's account id
         zoom_account_id: String,

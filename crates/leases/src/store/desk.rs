@@ -5,11 +5,11 @@ use diesel_async::RunQueryDsl;
 use domicile_kernel::state::{JobStatus, TextState};
 use domicile_kernel::{JobId, Timestamp};
 use domicile_store::schema::jobs as t;
-use domicile_store::{Conn, StoreError, parse_state};
+use domicile_store::{Conn, StoreError, parse_state, wake};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::store::notify;
+use crate::store::NOTIFY_CHANNEL;
 
 /// Which jobs are meant; every criterion that is given must hold.
 #[derive(Debug, Clone, Default)]
@@ -177,7 +177,7 @@ pub async fn redrive_selected(
     .await?;
     let count = kinds.len();
     for kind in kinds.into_iter().collect::<std::collections::BTreeSet<_>>() {
-        notify(conn, &kind).await?;
+        wake(conn, NOTIFY_CHANNEL, &kind).await?;
     }
     Ok(count)
 }
@@ -197,7 +197,7 @@ pub async fn hasten(conn: &mut Conn, kind: &str, key: &str, now: Timestamp) -> R
         ))
         .execute(conn)
         .await?;
-    notify(conn, kind).await?;
+    wake(conn, NOTIFY_CHANNEL, kind).await?;
     Ok(rows > 0)
 }
 
