@@ -39,7 +39,7 @@ pub async fn wake(conn: &mut Conn, channel: &'static str, payload: &str) -> Resu
 pub(crate) async fn collecting<F: Future>(transaction: F) -> (F::Output, Wakes) {
     let run = async {
         let output = transaction.await;
-        (output, WAKES.with(|wakes| wakes.take()))
+        (output, WAKES.with(RefCell::take))
     };
     WAKES.scope(RefCell::default(), run).await
 }
