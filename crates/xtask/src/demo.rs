@@ -25,12 +25,17 @@ pub(crate) struct Args {
     /// Size of the video, in MiB
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=4096))]
     video_mib: u64,
+    /// Use the programs that are built already, such as those of `cargo xtask test`
+    #[arg(long)]
+    no_build: bool,
 }
 
 /// Plays the story; the folder is removed when it went well.
 pub(crate) fn run(args: &Args) -> Outcome {
-    note("building");
-    stack::build()?;
+    if !args.no_build {
+        note("building");
+        stack::build()?;
+    }
     let home = tempfile::Builder::new().prefix("domicile-demo-").tempdir()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(play(&home, args));

@@ -27,13 +27,16 @@ pub(crate) struct Args {
     /// Only test the alerts: each rule with Prometheus' promtool, firing and silent; fetches Debian's where there is none
     #[arg(long, conflicts_with_all = ["interop", "netns", "helm"])]
     alerts: bool,
+    /// With --netns: use the programs that are built already
+    #[arg(long, requires = "netns")]
+    no_build: bool,
 }
 
 /// Runs everything and says how long each step took.
 pub(crate) fn run(args: &Args) -> Outcome {
     let mut steps = Steps::default();
     let outcome = if args.netns {
-        steps.run("two regions in two network namespaces", apart)
+        steps.run("two regions in two network namespaces", || apart(args.no_build))
     } else if args.helm {
         steps.run("the Helm chart", helm::run)
     } else if args.alerts {
@@ -117,12 +120,12 @@ fn all(args: &Args, steps: &mut Steps) -> Outcome {
 
 /// The proof of `--netns`, on what this tree builds.
 #[cfg(target_os = "linux")]
-fn apart() -> Outcome {
-    crate::netns::run()
+fn apart(no_build: bool) -> Outcome {
+    crate::netns::run(no_build)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn apart() -> Outcome {
+fn apart(_: bool) -> Outcome {
     note("two regions in two network namespaces: skipped, since only Linux has them");
     Ok(())
 }

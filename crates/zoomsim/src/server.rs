@@ -8,6 +8,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 use chrono::TimeDelta;
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -91,6 +92,7 @@ impl Zoomsim {
             runtime: Handle::current(),
             stop: CancellationToken::new(),
             calls: Mutex::default(),
+            attempted: Notify::new(),
         }));
         let servers = vec![serve_main(&sim, main), serve_media(&sim, second)];
         let ticker = settings.tick.map(|every| tokio::spawn(tick(sim.clone(), every)));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use domicile_kernel::{Clock, Rng, Timestamp};
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -31,6 +32,8 @@ pub(crate) struct Inner {
     /// Ends slow answers when the simulator stops.
     pub stop: CancellationToken,
     pub calls: Mutex<Calls>,
+    /// Told at the end of each attempt to send a webhook.
+    pub attempted: Notify,
 }
 
 /// The second, and the calls in it, of each account and category.

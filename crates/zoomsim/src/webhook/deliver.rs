@@ -1,5 +1,7 @@
 //! Sending: one attempt, what its answer means, and what is due (platform: retries).
 
+use std::pin::pin;
+
 use bytes::Bytes;
 use chrono::TimeDelta;
 use domicile_kernel::Timestamp;
@@ -121,7 +123,7 @@ impl Sim {
 
     async fn attempt(&self, id: u64) {
         let Some((request, at)) = self.update(|state| self.prepare(state, id)) else {
-            return;
+            return self.attempted(id).await;
         };
         let answer = self.post(request).await;
         let result = AttemptResult::from(&answer);
@@ -143,6 +145,27 @@ impl Sim {
                 DeliveryState::Exhausted
             };
         });
+        self.0.attempted.notify_waiters();
+    }
+
+    /// Waits for the end of an attempt that others make, such as the look at what is due, which may have been quicker.
+    async fn attempted(&self, id: u64) {
+        let wait = async {
+            loop {
+                let mut attempted = pin!(self.0.attempted.notified());
+                attempted.as_mut().enable();
+                let in_flight = |state: &State| {
+                    let mut rows = state.deliveries.iter();
+                    rows.any(|row| row.id == id && row.in_flight)
+                };
+                if !self.read(in_flight) {
+                    return;
+                }
+                attempted.await;
+            }
+        };
+        // No attempt takes longer.
+        let _ = tokio::time::timeout(self.0.rules.webhook_limit, wait).await;
     }
 
     pub(crate) async fn post(&self, request: WebhookRequest) -> WebhookAnswer {
