@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domicile_kernel::{Fate, MailboxId};
+use domicile_kernel::{Fate, MailboxId, Timestamp};
 use domicile_leases::{Backoff, Finished, Handler, JobError, JobKind, Lease, LeaseError, Policy};
 use domicile_store::Conn;
 use domicile_vault::VaultError;
@@ -92,12 +92,7 @@ impl Mailboxes {
             .run_tx(
                 "event_delivered",
                 async |conn: &mut Conn| -> Result<Finished, LeaseError> {
-                    let more = store::has_pending_after(conn, mailbox, event.sequence).await?;
-                    let finished = if more {
-                        lease.finish_and_requeue(conn, now, now).await?
-                    } else {
-                        lease.finish(conn, now).await?
-                    };
+                    let finished = go_on_after(conn, lease, mailbox, event, now).await?;
                     if store::record_attempt(conn, event.id, &posted.attempt).await? {
                         store::mark_delivered(conn, event.id, now).await?;
                         if let Some(answer) = &answer {
@@ -128,11 +123,7 @@ impl Mailboxes {
             .run_tx(
                 "event_was_erased",
                 async |conn: &mut Conn| -> Result<Finished, LeaseError> {
-                    let finished = if store::has_pending_after(conn, mailbox, event.sequence).await? {
-                        lease.finish_and_requeue(conn, now, now).await?
-                    } else {
-                        lease.finish(conn, now).await?
-                    };
+                    let finished = go_on_after(conn, lease, mailbox, event, now).await?;
                     store::delete(conn, event.id).await?;
                     Ok(finished)
                 },
@@ -170,6 +161,21 @@ impl Mailboxes {
             Fate::Final => Fate::Final,
         };
         Err(JobError::new(failure.class(), fate, failure))
+    }
+}
+
+/// Ends the run of a mailbox whose event needs nothing more; another one follows where more events wait.
+async fn go_on_after(
+    conn: &mut Conn,
+    lease: &Lease,
+    mailbox: MailboxId,
+    event: &StoredEvent,
+    now: Timestamp,
+) -> Result<Finished, LeaseError> {
+    if store::has_pending_after(conn, mailbox, event.sequence).await? {
+        lease.finish_and_requeue(conn, now, now).await
+    } else {
+        lease.finish(conn, now).await
     }
 }
 

@@ -98,7 +98,10 @@ impl Room {
     }
 
     async fn write(&self, mailbox: MailboxId, subject: &str, note: &str) -> EventId {
-        let event = self.event(mailbox, subject, note).await;
+        self.write_event(self.event(mailbox, subject, note).await).await
+    }
+
+    async fn write_event(&self, event: NewEvent) -> EventId {
         let id = event.id;
         self.db
             .db()

@@ -1,5 +1,6 @@
 //! A database for each test.
 
+mod plan;
 mod server;
 mod template;
 
@@ -8,6 +9,8 @@ use domicile_store::{Db, DbSettings};
 use tokio_postgres::Client;
 
 use server::Server;
+
+pub use plan::rows_read;
 
 /// The environment variable that names a running server's maintenance database; `cargo xtask test` sets it.
 pub const SERVER_URL_VARIABLE: &str = "DOMICILE_TEST_DATABASE_URL";

@@ -67,6 +67,8 @@ struct State {
     posts: Mutex<Vec<Post>>,
     /// By subject; what is not here is answered 204.
     answers: Mutex<HashMap<String, Answer>>,
+    /// Posts about this subject are never answered.
+    stalled: Mutex<Option<String>>,
     /// How many of the next posts wait for `go_on` before they are answered.
     held: Mutex<u32>,
     arrived: Notify,
@@ -114,6 +116,11 @@ impl App {
             .lock()
             .unwrap()
             .insert(subject.to_owned(), answer);
+    }
+
+    /// Never answers what is about this subject.
+    pub(super) fn stall(&self, subject: &str) {
+        *self.state.stalled.lock().unwrap() = Some(subject.to_owned());
     }
 
     pub(super) fn recover(&self) {
@@ -168,6 +175,10 @@ async fn receive(state: web::Data<State>, request: HttpRequest, body: web::Bytes
     };
     let subject = post.json()["subject"].as_str().unwrap().to_owned();
     state.posts.lock().unwrap().push(post);
+    let stalled = state.stalled.lock().unwrap().as_deref() == Some(&subject);
+    if stalled {
+        std::future::pending::<()>().await;
+    }
     let waits = {
         let mut held = state.held.lock().unwrap();
         let waits = *held > 0;

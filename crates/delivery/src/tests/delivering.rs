@@ -1,5 +1,6 @@
 use app::Answer;
 use chrono::{SecondsFormat, TimeDelta};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 
@@ -290,4 +291,39 @@ async fn what_was_counted_and_logged_shows_no_data_and_no_path() {
             .iter()
             .all(|post| post.headers.contains_key("traceparent"))
     );
+}
+
+#[tokio::test]
+async fn an_app_that_is_slow_for_one_account_is_not_slow_for_the_others() {
+    let app = App::start();
+    let room = Room::new(Some(app.url())).await;
+    app.stall("user:1");
+    for number in 1..=40 {
+        room.write(mailbox(number), "user:1", "slow").await;
+    }
+    let workers = room.workers();
+    let stop = CancellationToken::new();
+    let running = tokio::spawn({
+        let stop = stop.clone();
+        async move { workers.run(stop).await }
+    });
+    let slow = || app.notes().iter().filter(|note| *note == "slow").count();
+    soon(async {
+        while slow() < 8 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let mut event = room.event(mailbox(41), "user:2", "quick").await;
+    event.account = Some(ZoomAccountId::new("another-account"));
+    room.write_event(event).await;
+    soon(async {
+        while !app.notes().iter().any(|note| note == "quick") {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(slow(), 8, "the account's share of the posts");
+    stop.cancel();
+    running.abort();
 }

@@ -1,5 +1,7 @@
 //! Team Chat: bots over real sockets.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use domicile_zoomsim::{
     Act, App, Channel, ControlError, DeliveryState, FaultKind, NewApp, NewBot, NewChannel, NewFault, NewUser,
@@ -673,4 +675,29 @@ async fn an_event_is_retried_and_can_come_twice() {
         chat.world.sim().redeliver(0).await,
         Err(ControlError::UnknownDelivery)
     ));
+}
+
+/// Whoever makes the attempt: what is due is also looked for by itself, and may be quicker.
+#[actix_web::test]
+async fn who_asks_for_an_event_that_is_on_its_way_has_its_answer() {
+    let chat = chat().await;
+    let before = chat.world.receiver.events().len();
+    let go_on = chat.world.receiver.hold_next();
+    let sim = chat.world.sim().clone();
+    let said = tokio::spawn({
+        let (sim, say) = (sim.clone(), Say::new(&chat.user.id, chat.bot(), "help"));
+        async move { sim.say(say).await.unwrap() }
+    });
+    while chat.world.receiver.events().len() == before {
+        tokio::task::yield_now().await;
+    }
+    let id = sim.webhook_log().last().unwrap().id;
+    let mut again = tokio::spawn(async move { sim.redeliver(id).await.unwrap() });
+    let early = tokio::time::timeout(Duration::from_millis(50), &mut again).await;
+    assert!(early.is_err(), "it waits for the attempt that is under way");
+    go_on.notify_one();
+    let row = again.await.unwrap();
+    assert_eq!((row.state, row.attempts.len()), (DeliveryState::Delivered, 1));
+    assert_eq!(said.await.unwrap().deliveries[0].state, DeliveryState::Delivered);
+    assert_eq!(chat.world.receiver.events().len(), before + 1);
 }

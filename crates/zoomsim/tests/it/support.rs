@@ -16,6 +16,7 @@ use domicile_zoomsim::{
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
+use tokio::sync::Notify;
 use url::Url;
 
 pub const SECRET: &str = "subscription-secret";
@@ -77,6 +78,7 @@ pub struct Receiver {
     script: Mutex<VecDeque<WebhookAnswer>>,
     challenges_fail: Mutex<bool>,
     got: Mutex<Vec<Got>>,
+    held: Mutex<Option<Arc<Notify>>>,
 }
 
 impl Receiver {
@@ -90,6 +92,13 @@ impl Receiver {
 
     pub fn will(&self, answers: &[WebhookAnswer]) {
         self.script.lock().unwrap().extend(answers.iter().cloned());
+    }
+
+    /// The next event is answered when the one who holds it goes on.
+    pub fn hold_next(&self) -> Arc<Notify> {
+        let go_on = Arc::<Notify>::default();
+        *self.held.lock().unwrap() = Some(Arc::clone(&go_on));
+        go_on
     }
 
     pub fn fail_challenges(&self, fail: bool) {
@@ -137,6 +146,10 @@ impl WebhookSender for Receiver {
                 status: 200,
                 body: answer.to_string().into(),
             };
+        }
+        let held = self.held.lock().unwrap().take();
+        if let Some(go_on) = held {
+            go_on.notified().await;
         }
         let scripted = self.script.lock().unwrap().pop_front();
         scripted.unwrap_or(WebhookAnswer::Answered {
