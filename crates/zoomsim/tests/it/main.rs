@@ -7,6 +7,7 @@
 
 mod api;
 mod chat;
+mod chat_deliveries;
 mod chat_events;
 mod chat_page;
 mod control;
