@@ -453,6 +453,13 @@ async fn a_confirmation_overtakes_a_refresh_whose_answer_is_late() {
         (!held).then_some(())
     })
     .await;
+    // Its job ends a moment later and writes when the next refresh is due.
+    eventually("the end of its job", async || {
+        let sql = "SELECT bool_and(status = 'queued') FROM jobs WHERE kind = 'grant.refresh'";
+        let row = client.query_one(sql, &[]).await.unwrap();
+        row.get::<_, bool>(0).then_some(())
+    })
+    .await;
     // The pair in the row is the one that works.
     client.batch_execute(due).await.unwrap();
     eventually("the next rotation", async || {

@@ -144,7 +144,7 @@ impl Cluster {
         launch.run(Some(lock))
     }
 
-    /// Starts a cluster in a new temporary folder, which is removed when the server ends.
+    /// Starts a cluster in a new folder, in memory where there is enough, which is removed when the server ends.
     pub fn scratch(tools_dir: impl Into<PathBuf>, note: fn(&str)) -> Result<Self, LocalPgError> {
         let user = ServerUser::choose()?;
         let folder = home::make_scratch(&user)?;
