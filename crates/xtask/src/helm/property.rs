@@ -1,6 +1,7 @@
 //! The properties that everything which the chart renders must have: one check each, over all renders, and beside it the ways
 //! of breaking a render that it must find.
 
+mod database;
 mod network;
 mod pods;
 mod region;
@@ -116,6 +117,11 @@ pub(super) const ALL: &[Property] = &[
         name: "the migration comes first and fails safely",
         check: shape::migration,
         broken: shape::MIGRATION,
+    },
+    Property {
+        name: "the database that it makes is the file's",
+        check: database::cluster,
+        broken: database::CLUSTER,
     },
     Property {
         name: "rules and dashboards are the files",

@@ -224,12 +224,18 @@ fn postgres(finder: &mut Finder<'_>, file: &RegionFile, postgres: &Postgres) {
     if postgres.instances == 0 {
         finder.value("chart.postgres.instances", "it is 0", "write 3");
     }
-    if !is_quantity(&postgres.storage_size) {
-        finder.value(
-            "chart.postgres.storageSize",
-            "it is no size",
-            "write such as 50Gi",
-        );
+    let sizes = [
+        ("storageSize", Some(&postgres.storage_size)),
+        ("walStorageSize", postgres.wal_storage_size.as_ref()),
+    ];
+    for (field, size) in sizes {
+        if size.is_some_and(|size| !is_quantity(size)) {
+            finder.value(
+                format!("chart.postgres.{field}"),
+                "it is no size",
+                "write such as 50Gi",
+            );
+        }
     }
     let DatabaseResources {
         requests,

@@ -326,6 +326,20 @@ pub(super) const CHART: &[Mutation] = &[
     breaks(
         UK,
         "deployment:\n",
+        "chart: {postgres: {enabled: true, storageSize: much}}\ndeployment:\n",
+        Rule::Value,
+        "chart.postgres.storageSize",
+    ),
+    breaks(
+        UK,
+        "deployment:\n",
+        "chart: {postgres: {enabled: true, walStorageSize: much}}\ndeployment:\n",
+        Rule::Value,
+        "chart.postgres.walStorageSize",
+    ),
+    breaks(
+        UK,
+        "deployment:\n",
         "chart: {postgres: {enabled: true, backup: {enabled: true, prefix: recordings/db}}}\ndeployment:\n",
         Rule::Contradiction,
         "chart.postgres.backup.prefix",

@@ -191,6 +191,10 @@ pub struct Postgres {
     pub image: Option<String>,
     /// The size of each server's volume.
     pub storage_size: String,
+    /// The size of a second volume for each server's write-ahead log; without it the log lies beside the data, and a commit waits
+    /// while the kernel writes those.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wal_storage_size: Option<String>,
     /// The volumes' class; without it the cluster's default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<String>,
@@ -207,6 +211,7 @@ impl Default for Postgres {
             instances: 3,
             image: None,
             storage_size: "50Gi".to_owned(),
+            wal_storage_size: None,
             storage_class: None,
             resources: DatabaseResources::default(),
             backup: Backup::default(),
