@@ -42,6 +42,8 @@ struct State {
     /// The database does not answer: nothing is queued until it does.
     away: bool,
     challenges: HashMap<Endpoint, Timestamp>,
+    /// The writer wants to be woken once so many wait.
+    least_rows: usize,
 }
 
 /// What the writer does next.
@@ -79,10 +81,10 @@ impl Queue {
         }
         state.size_bytes = size_bytes;
         state.waiting.push_back(waiting);
-        let first = state.waiting.len() == 1;
+        let enough = state.waiting.len() == state.least_rows.max(1);
         drop(state);
-        // The writer takes all that is there, so only the first one must wake it.
-        if first {
+        // The writer takes all that is there, so only one must wake it.
+        if enough {
             self.wake.notify_one();
         }
         Ok(())
@@ -93,16 +95,20 @@ impl Queue {
         self.wake.notify_one();
     }
 
-    /// Waits for work. A request that has given up is passed over.
-    pub(crate) async fn next(&self) -> Next {
+    /// Waits for work: for so many rows at least, unless nobody will queue any more. A request that has given up is passed over.
+    /// Nothing is taken by a call that is dropped.
+    pub(crate) async fn next(&self, least_rows: usize) -> Next {
         loop {
             // Interest is registered before looking, so a wake-up in between is not lost.
             let woken = self.wake.notified();
             {
                 let mut state = self.state();
-                let batch = self.take(&mut state);
-                if !batch.is_empty() {
-                    return Next::Batch(batch);
+                state.least_rows = least_rows;
+                if state.waiting.len() >= least_rows || self.closing.is_cancelled() {
+                    let batch = self.take(&mut state);
+                    if !batch.is_empty() {
+                        return Next::Batch(batch);
+                    }
                 }
                 if !state.challenges.is_empty() {
                     return Next::Challenges(std::mem::take(&mut state.challenges));

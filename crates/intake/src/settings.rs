@@ -18,6 +18,8 @@ pub struct IntakeSettings {
 /// How rows are written, and how many may wait for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WriterSettings {
+    /// The most commits that are under way at one time, each on a connection of its own; at least one.
+    pub max_commits: usize,
     /// The most rows of one commit.
     pub max_batch_rows: usize,
     /// The most bytes of one commit, but at least one row.
@@ -35,6 +37,7 @@ pub struct WriterSettings {
 impl Default for WriterSettings {
     fn default() -> Self {
         Self {
+            max_commits: 4,
             max_batch_rows: 256,
             max_batch_bytes: 4 * 1024 * 1024,
             max_queued_requests: 4096,

@@ -106,6 +106,19 @@ impl TestDb {
             .expect("a database that lets nobody in");
     }
 
+    /// Lets nobody in who is not in already, as a server that has no more connections to give, until [`TestDb::come_back`].
+    ///
+    /// # Panics
+    ///
+    /// When the server refuses it.
+    pub async fn let_nobody_in(&self) {
+        let name = &self.name;
+        self.keeper
+            .batch_execute(&format!("ALTER DATABASE \"{name}\" ALLOW_CONNECTIONS false"))
+            .await
+            .expect("a database that lets nobody in");
+    }
+
     /// Lets everybody in again.
     ///
     /// # Panics

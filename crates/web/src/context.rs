@@ -50,8 +50,8 @@ pub(crate) struct Context {
     pub(crate) wants_page: bool,
 }
 
-pub(crate) async fn scope<F: Future>(context: Context, future: F) -> F::Output {
-    CURRENT.scope(context, future).await
+pub(crate) fn scope<F: Future>(context: Context, future: F) -> impl Future<Output = F::Output> {
+    CURRENT.scope(context, future)
 }
 
 /// The id of the request that is being answered, for pages.

@@ -37,13 +37,27 @@ fn writer(room: &Room, settings: WriterSettings) -> InboxWriter {
 /// Holds up every write of the inbox until [`LET_GO`].
 const HOLD_UP: &str = "BEGIN; LOCK TABLE inbox IN SHARE MODE";
 const LET_GO: &str = "COMMIT";
+/// Holds up every write of the inbox between [`CLOSE_GATE`] and [`OPEN_GATE`], and nothing else: under a lock of the table no
+/// connection could prepare its statements.
+const GATE: &str = "
+    CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END';
+    CREATE TRIGGER gate BEFORE INSERT ON inbox FOR EACH STATEMENT EXECUTE FUNCTION gate()";
+const CLOSE_GATE: &str = "SELECT pg_advisory_lock(1)";
+const OPEN_GATE: &str = "SELECT pg_advisory_unlock(1)";
+/// How many commits are held up.
+const HELD_UP: &str =
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
-/// Waits until one writer is held up.
+/// Waits until one commit is held up.
 async fn held_up(room: &Room) {
+    held_up_commits(room, 1).await;
+}
+
+async fn held_up_commits(room: &Room, commits: i64) {
     let client = room.db.client().await;
-    let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     soon(async {
-        while client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        while client.query_one(HELD_UP, &[]).await.unwrap().get::<_, i64>(0) < commits {
             tokio::task::yield_now().await;
         }
     })
@@ -95,6 +109,83 @@ async fn what_comes_while_a_commit_is_under_way_shares_the_next_one() {
         number(&room, "SELECT count(DISTINCT xmin::text) FROM inbox").await,
         2
     );
+}
+
+/// A commit that waits for its disk must not make the next ones wait for it as well.
+#[tokio::test]
+async fn while_a_commit_hangs_ever_larger_batches_go_over_other_connections() {
+    let room = Room::new().await;
+    // It hangs for as long as the test takes.
+    let settings = WriterSettings {
+        commit_timeout: Duration::from_mins(1),
+        ..WriterSettings::default()
+    };
+    let writer = writer(&room, settings);
+    let client = room.db.client().await;
+    client.batch_execute(GATE).await.unwrap();
+    client.batch_execute(CLOSE_GATE).await.unwrap();
+    let mut numbers = 0..;
+    let mut waiting = Vec::new();
+    let mut come = |rows: usize| {
+        for number in numbers.by_ref().take(rows) {
+            let (writer, row) = (writer.clone(), row(&room, number));
+            waiting.push(tokio::spawn(async move { writer.write(row).await }));
+        }
+    };
+    for (commits, rows) in [(1, 1), (2, 4), (3, 16), (4, 64)] {
+        come(rows);
+        held_up_commits(&room, commits).await;
+    }
+    // No connection is left, and then too few wait.
+    come(100);
+    client.batch_execute(OPEN_GATE).await.unwrap();
+    for written in join_all(waiting).await {
+        assert_eq!(written.unwrap().unwrap(), InboxOutcome::New);
+    }
+    assert_eq!(number(&room, "SELECT count(*) FROM inbox").await, 185);
+    let batches =
+        "SELECT count(*) FROM inbox GROUP BY xmin::text ORDER BY min(encode(digest, 'hex')) LIMIT 4";
+    let batches = client.query(batches, &[]).await.unwrap();
+    let batches: Vec<i64> = batches.iter().map(|row| row.get(0)).collect();
+    assert_eq!(batches, [1, 4, 16, 64]);
+}
+
+#[tokio::test]
+async fn where_the_server_gives_no_more_connections_one_serves_all() {
+    let room = Room::new().await;
+    let settings = WriterSettings {
+        commit_timeout: Duration::from_mins(1),
+        ..WriterSettings::default()
+    };
+    let writer = writer(&room, settings);
+    let client = room.db.client().await;
+    client.batch_execute(GATE).await.unwrap();
+    assert_eq!(writer.write(row(&room, 0)).await.unwrap(), InboxOutcome::New);
+    room.db.let_nobody_in().await;
+    client.batch_execute(CLOSE_GATE).await.unwrap();
+    let mut waiting = Vec::new();
+    for number in 1..10 {
+        let (writer, row) = (writer.clone(), row(&room, number));
+        waiting.push(tokio::spawn(async move { writer.write(row).await }));
+    }
+    soon(async {
+        while client.query_one(HELD_UP, &[]).await.unwrap().get::<_, i64>(0) < 1 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // Time enough for another connection to be refused.
+    for _ in 0..100 {
+        client
+            .batch_execute("SELECT pg_stat_clear_snapshot()")
+            .await
+            .unwrap();
+    }
+    client.batch_execute(OPEN_GATE).await.unwrap();
+    for written in join_all(waiting).await {
+        assert_eq!(written.unwrap().unwrap(), InboxOutcome::New);
+    }
+    assert!(!writer.sends_away());
 }
 
 #[tokio::test]

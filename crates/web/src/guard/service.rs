@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::connection;
+use super::connection::{self, Busy};
 use super::headers::secure;
 use super::line::{Line, client_kind, wants_page};
 use super::{ClientKind, Guard, Settings, UPSTREAM};
@@ -78,12 +78,8 @@ where
         let line = Line::begin(&settings, &request, request_id);
         let span = line.span.clone();
         let busy = connection::begin(&request);
-        let answering =
-            context::scope(context.clone(), answer(inner, settings, request, context, line)).instrument(span);
-        Box::pin(async move {
-            let _busy = busy;
-            answering.await
-        })
+        let answering = answer(inner, settings, request, context.clone(), line, busy);
+        Box::pin(context::scope(context, answering).instrument(span))
     }
 }
 
@@ -93,6 +89,8 @@ async fn answer<S, B>(
     request: ServiceRequest,
     context: Context,
     line: Line,
+    // Dropped once the answer is there.
+    _busy: Option<Busy>,
 ) -> Result<ServiceResponse<BoxBody>, Error>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,

@@ -1,0 +1,245 @@
+//! The writer's connection against a real PostgreSQL.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot be set up has failed; the panic says why"
+)]
+
+use chrono::{DateTime, TimeDelta};
+use domicile_kernel::{InboxId, KeyId, Timestamp, ZoomAccountId, ZoomUserId};
+use domicile_store::StoreError;
+use domicile_store::inbox::{InboxLine, InboxOutcome, InboxRow, Inserted};
+use domicile_testkit::db::TestDb;
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use InboxOutcome::{Duplicate, KeyDestroyed, New};
+
+struct Place {
+    db: TestDb,
+    client: Client,
+    line: InboxLine,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let db = TestDb::create().await;
+        Self {
+            client: db.client().await,
+            line: InboxLine::open(&db.settings()).await.unwrap(),
+            db,
+        }
+    }
+
+    async fn insert(&self, rows: &[InboxRow]) -> Result<Inserted, StoreError> {
+        let rows: Vec<_> = rows.iter().collect();
+        self.line.insert(&rows, false).await
+    }
+
+    async fn outcomes(&self, rows: &[InboxRow]) -> Vec<InboxOutcome> {
+        self.insert(rows).await.unwrap().outcomes
+    }
+
+    async fn number(&self, sql: &str) -> i64 {
+        self.client.query_one(sql, &[]).await.unwrap().get(0)
+    }
+
+    /// An account's key, alive or not.
+    async fn key(&self, number: u8, alive: bool) -> KeyId {
+        let id = Uuid::from_bytes([number; 16]);
+        let sql = "INSERT INTO vault_keys (id, zoom_account_id, region_key_id, wrapped_key, created_at, destroyed_at)
+                   VALUES ($1, $2, 'key', CASE WHEN $3 THEN '\\x00'::bytea END, now(), CASE WHEN $3 THEN NULL ELSE now() END)";
+        let account = format!("account-{number}");
+        self.client.execute(sql, &[&id, &account, &alive]).await.unwrap();
+        KeyId::from_uuid(id)
+    }
+
+    /// What committed this row.
+    async fn transaction_of(&self, row: &InboxRow) -> i64 {
+        let sql = "SELECT xmin::text::bigint FROM inbox WHERE id = $1";
+        let row = self.client.query_one(sql, &[&row.id.as_uuid()]).await.unwrap();
+        row.get(0)
+    }
+}
+
+fn time() -> Timestamp {
+    DateTime::from_timestamp(1_795_000_000, 123_456_000).unwrap()
+}
+
+/// Row `number`, with as little in it as may be.
+fn row(number: u8) -> InboxRow {
+    InboxRow {
+        id: InboxId::from_uuid(Uuid::from_u128(u128::from(number))),
+        endpoint: "events",
+        digest: [number; 32],
+        quarantined: None,
+        event_type: None,
+        zoom_account_id: None,
+        zoom_user_id: None,
+        zoom_client_id: None,
+        zoom_request_id: None,
+        traceparent: None,
+        event_at: None,
+        received_at: time(),
+        body_sealed: vec![number; 100],
+        body_encoding: "identity",
+        body_size_bytes: 100,
+        sealed_by: None,
+    }
+}
+
+/// The same event, come once more.
+fn again(number: u8) -> InboxRow {
+    InboxRow {
+        id: InboxId::from_uuid(Uuid::from_u128(1000 + u128::from(number))),
+        ..row(number)
+    }
+}
+
+/// Row `number` with something in every column.
+fn full(number: u8, sealed_by: KeyId) -> InboxRow {
+    InboxRow {
+        endpoint: "bot",
+        event_type: Some("bot_notification".to_owned()),
+        zoom_account_id: Some(ZoomAccountId::new("ac\"c\\ount\n")),
+        zoom_user_id: Some(ZoomUserId::new("üser")),
+        zoom_client_id: Some("client".to_owned()),
+        zoom_request_id: Some("request".to_owned()),
+        traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+        event_at: Some(time() - TimeDelta::milliseconds(1)),
+        body_encoding: "zstd-1",
+        body_size_bytes: 4711,
+        sealed_by: Some(sealed_by),
+        ..row(number)
+    }
+}
+
+/// Every column of a row, as text.
+async fn columns(client: &Client, row: &InboxRow) -> String {
+    let sql = "SELECT (to_jsonb(i) - 'id' - 'digest' - 'body_sealed')::text || length(i.body_sealed)
+               FROM inbox AS i WHERE id = $1";
+    let row = client.query_one(sql, &[&row.id.as_uuid()]).await.unwrap();
+    row.get(0)
+}
+
+#[tokio::test]
+async fn rows_that_come_together_are_stored_in_one_commit_as_each_would_be_alone() {
+    let place = Place::new().await;
+    let key = place.key(200, true).await;
+    let quarantined = |number| InboxRow {
+        quarantined: Some("unparseable"),
+        ..row(number)
+    };
+    let together = [row(1), full(2, key), quarantined(3)];
+    assert_eq!(place.outcomes(&together).await, [New; 3]);
+    let mut commits = Vec::new();
+    for row in &together {
+        commits.push(place.transaction_of(row).await);
+    }
+    assert!(commits.iter().all(|commit| *commit == commits[0]), "{commits:?}");
+
+    for (one, other) in together.iter().zip([row(4), full(5, key), quarantined(6)]) {
+        assert_eq!(place.outcomes(std::slice::from_ref(&other)).await, [New]);
+        assert_eq!(
+            columns(&place.client, one).await,
+            columns(&place.client, &other).await
+        );
+    }
+    assert_eq!(place.number("SELECT count(*) FROM inbox").await, 6);
+}
+
+#[tokio::test]
+async fn what_is_there_already_is_told_from_what_is_new() {
+    let place = Place::new().await;
+    assert_eq!(place.outcomes(&[row(1), row(2)]).await, [New, New]);
+    assert_eq!(
+        place.outcomes(&[again(1), row(3), again(2), row(4)]).await,
+        [Duplicate, New, Duplicate, New]
+    );
+    assert_eq!(place.number("SELECT count(*) FROM inbox").await, 4);
+
+    // Twice in one batch; which of the two is kept is no matter.
+    let outcomes = place.outcomes(&[row(5), again(5), row(6)]).await;
+    assert_eq!((outcomes[0] == New, outcomes[2]), (outcomes[1] == Duplicate, New));
+    assert_eq!(place.number("SELECT count(*) FROM inbox").await, 6);
+
+    let elsewhere = InboxRow {
+        endpoint: "bot",
+        ..again(1)
+    };
+    assert_eq!(place.outcomes(&[elsewhere, row(7)]).await, [New, New]);
+}
+
+/// A copy that meets a duplicate leaves dead rows behind, which take places in the table.
+#[tokio::test]
+async fn in_a_storm_of_repetitions_only_the_first_batch_is_tried_in_vain() {
+    let place = Place::new().await;
+    place.outcomes(&[row(1), row(2)]).await;
+    for number in 3..6 {
+        place.outcomes(&[again(1), row(number)]).await;
+    }
+    let mut places = Vec::new();
+    for number in 1..6 {
+        let sql = "SELECT (ctid::text::point)[1]::bigint FROM inbox WHERE id = $1";
+        let id = row(number).id.as_uuid();
+        let row = place.client.query_one(sql, &[&id]).await.unwrap();
+        places.push(row.get::<_, i64>(0));
+    }
+    assert_eq!(places, [1, 2, 5, 6, 7]);
+}
+
+/// INV-8.
+#[tokio::test]
+async fn nothing_is_kept_under_a_destroyed_key_and_its_neighbours_are() {
+    let place = Place::new().await;
+    let (alive, dead) = (place.key(200, true).await, place.key(201, false).await);
+    assert_eq!(
+        place.outcomes(&[full(1, alive), full(2, dead), row(3)]).await,
+        [New, KeyDestroyed, New]
+    );
+    assert_eq!(
+        place.outcomes(&[full(4, dead), full(5, dead)]).await,
+        [KeyDestroyed; 2]
+    );
+    assert_eq!(place.outcomes(&[full(6, alive), full(7, alive)]).await, [New; 2]);
+    assert_eq!(place.number("SELECT count(*) FROM inbox").await, 4);
+}
+
+#[tokio::test]
+async fn a_row_that_fits_no_column_fails_its_batch_with_the_code_alone_and_the_line_goes_on() {
+    let place = Place::new().await;
+    let poison = InboxRow {
+        event_type: Some("a\0b".to_owned()),
+        ..row(2)
+    };
+    match place.insert(&[row(1), poison]).await {
+        Err(StoreError::Refused { sqlstate }) => assert_eq!(sqlstate, "22021"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(place.number("SELECT count(*) FROM inbox").await, 0);
+    assert_eq!(place.outcomes(&[row(1), row(3)]).await, [New, New]);
+}
+
+#[tokio::test]
+async fn a_copy_waits_for_another_transaction_that_is_keeping_the_same_event() {
+    let place = Place::new().await;
+    let mut other = place.db.client().await;
+    let first = other.transaction().await.unwrap();
+    let sql = "INSERT INTO inbox (id, endpoint, digest, status, received_at, body_sealed, body_size_bytes, attempts, due_at)
+               VALUES (gen_random_uuid(), 'events', $1, 'pending', now(), '\\x00', 1, 0, now())";
+    first.execute(sql, &[&[1_u8; 32].as_slice()]).await.unwrap();
+    let rows = [row(1), row(2)];
+    let writing = place.outcomes(&rows);
+    let committing = async {
+        let waits = "SELECT count(*) FROM pg_stat_activity
+                     WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while place.number(waits).await == 0 {
+            tokio::task::yield_now().await;
+        }
+        first.commit().await.unwrap();
+    };
+    let (outcomes, ()) = tokio::join!(writing, committing);
+    assert_eq!(outcomes, [Duplicate, New]);
+}
