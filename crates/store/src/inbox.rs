@@ -5,7 +5,6 @@
 mod copy;
 
 use std::collections::HashSet;
-use std::pin::pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use domicile_kernel::{InboxId, KeyId, Timestamp, ZoomAccountId, ZoomUserId};
@@ -223,41 +222,57 @@ impl InboxLine {
     }
 
     /// Writes the rows if all are new and their keys alive; false: nothing was written.
+    ///
+    /// The transaction is ended by a statement of its own: PostgreSQL says that a copy is complete before it commits, and tells
+    /// nobody else when that fails (INV-2).
     async fn copy(&self, rows: &[&InboxRow]) -> Result<bool, StoreError> {
         let keys = keys(rows);
-        let are_alive = async {
-            // The rows of the region's own key are always kept.
-            if keys.is_empty() {
-                return Ok(true);
+        // All at once and in this order: one trip to the server.
+        let (begun, live, copying) = futures_util::future::join3(
+            self.client.batch_execute("BEGIN"),
+            self.client.query(&self.live_keys, &[&keys]),
+            self.client.copy_in(&self.copy),
+        )
+        .await;
+        begun.map_err(refused)?;
+        let to = match (live, copying) {
+            (Ok(live), Ok(to)) if live.len() == keys.len() => to,
+            (live, copying) => {
+                let failed = live.err().or(copying.err());
+                self.roll_back().await?;
+                return failed.map_or(Ok(false), |error| Err(refused(error)));
             }
-            let live = self.client.query(&self.live_keys, &[&keys]).await?;
-            Ok(live.len() == keys.len())
         };
-        let copying = self.client.copy_in(&self.copy);
-        let (are_alive, to) = futures_util::future::try_join(are_alive, copying)
-            .await
-            .map_err(refused)?;
-        if !are_alive {
-            // Dropped before its end, a copy writes nothing.
-            return Ok(false);
-        }
-        let mut to = pin!(to);
+        let mut to = Box::pin(to);
         for piece in copy::encode(rows) {
-            let piece = piece.map_err(|error| StoreError::Unavailable(Box::new(error)))?;
-            if to.as_mut().feed(piece).await.is_err() {
+            let Ok(piece) = piece else {
+                drop(to);
+                self.roll_back().await?;
+                return Err(StoreError::Refused {
+                    sqlstate: "54000".to_owned(),
+                });
+            };
+            if to.feed(piece).await.is_err() {
                 // The end says why.
                 break;
             }
         }
-        match to.finish().await {
-            Ok(_) => Ok(true),
-            Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
+        let (copied, committed) =
+            futures_util::future::join(to.as_mut().finish(), self.client.batch_execute("COMMIT")).await;
+        match (copied, committed) {
+            (Ok(_), Ok(())) => Ok(true),
+            // Then the end of the transaction was a rollback.
+            (Err(error), Ok(())) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
                 self.duplicates_expected
                     .store(BATCHES_WITH_DUPLICATES, Ordering::Relaxed);
                 Ok(false)
             }
-            Err(error) => Err(refused(error)),
+            (Err(error), _) | (_, Err(error)) => Err(refused(error)),
         }
+    }
+
+    async fn roll_back(&self) -> Result<(), StoreError> {
+        self.client.batch_execute("ROLLBACK").await.map_err(refused)
     }
 
     async fn insert_new(&self, rows: &[&InboxRow], announce: bool) -> Result<Vec<InboxOutcome>, StoreError> {

@@ -243,3 +243,48 @@ async fn a_copy_waits_for_another_transaction_that_is_keeping_the_same_event() {
     let (outcomes, ()) = tokio::join!(writing, committing);
     assert_eq!(outcomes, [Duplicate, New]);
 }
+
+/// INV-2: PostgreSQL says that a statement is complete before it commits.
+#[tokio::test]
+async fn what_fails_only_when_it_is_committed_is_not_said_to_be_kept() {
+    let place = Place::new().await;
+    let fails_at_commit = "
+        CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN RAISE EXCEPTION SQLSTATE ''23514''; END';
+        CREATE CONSTRAINT TRIGGER fail AFTER INSERT ON inbox DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW EXECUTE FUNCTION fail()";
+    place.client.batch_execute(fails_at_commit).await.unwrap();
+    for rows in [&[row(1)][..], &[row(2), row(3)], &[row(4), again(4), row(5)]] {
+        match place.insert(rows).await {
+            Err(StoreError::Refused { sqlstate }) => assert_eq!(sqlstate, "23514"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(place.number("SELECT count(*) FROM inbox").await, 0);
+    // The connection is as good as before.
+    place
+        .client
+        .batch_execute("DROP TRIGGER fail ON inbox")
+        .await
+        .unwrap();
+    assert_eq!(place.outcomes(&[row(1), row(2)]).await, [New, New]);
+}
+
+/// INV-2: a server that is told to stop ends its sessions wherever they are, with all their words still unsent.
+#[tokio::test]
+async fn what_is_ended_while_it_is_committed_is_not_said_to_be_kept() {
+    for rows in [&[row(1)][..], &[row(2), row(3)], &[row(4), again(4), row(5)]] {
+        let place = Place::new().await;
+        let ends_at_commit = "
+            CREATE FUNCTION done() RETURNS trigger LANGUAGE plpgsql AS
+                'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(60); RETURN NULL; END';
+            CREATE CONSTRAINT TRIGGER done AFTER INSERT ON inbox DEFERRABLE INITIALLY DEFERRED
+                FOR EACH ROW EXECUTE FUNCTION done()";
+        place.client.batch_execute(ends_at_commit).await.unwrap();
+        match place.insert(rows).await {
+            Err(StoreError::Unavailable(_)) => {}
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(place.number("SELECT count(*) FROM inbox").await, 0);
+    }
+}
