@@ -157,7 +157,6 @@ type Seen = HashMap<(&'static str, &'static str, String), Timestamp>;
 /// What is at an end, with its connection if that is still good.
 enum Done {
     Batch(Option<InboxLine>, Written),
-    Announced(Option<InboxLine>),
     /// What could not be written down is in the map.
     Sighted(Option<InboxLine>, Seen),
     /// Another connection, if there was one to be had.
@@ -168,10 +167,8 @@ enum Done {
 #[derive(Default)]
 struct Written {
     seen: Seen,
-    /// New rows are committed for which the dispatchers were not woken.
-    owes: bool,
-    /// How many debts were known when the batch, which woke the dispatchers, was started.
-    settles: Option<u64>,
+    /// Rows may be committed of which the dispatchers are to hear.
+    for_handlers: bool,
     away: bool,
 }
 
@@ -179,17 +176,12 @@ struct Written {
 #[derive(Default)]
 struct Announcements {
     last: Option<Instant>,
-    debts: u64,
-    settled: u64,
+    owed: bool,
 }
 
 impl Announcements {
     fn are_due(&self) -> bool {
-        self.last.is_none_or(|at| at.elapsed() >= ANNOUNCE_INTERVAL)
-    }
-
-    fn owes(&self) -> bool {
-        self.debts > self.settled
+        self.owed && self.last.is_none_or(|at| at.elapsed() >= ANNOUNCE_INTERVAL)
     }
 }
 
@@ -241,7 +233,7 @@ impl Task {
                 }
                 Some(Step::Next(Next::Closed)) => break,
             }
-            if self.announcements.owes() && self.announcements.are_due() {
+            if self.announcements.are_due() {
                 self.announce();
             }
             if self.sighted.is_none_or(|at| at.elapsed() >= SIGHT_INTERVAL) {
@@ -255,6 +247,9 @@ impl Task {
         while let Some(done) = self.under_way.next().await {
             self.settle(done);
         }
+        if self.announcements.owed {
+            self.announce();
+        }
         self.sight();
         while let Some(done) = self.under_way.next().await {
             self.settle(done);
@@ -263,7 +258,7 @@ impl Task {
 
     /// How long nothing is to be done unless something happens.
     fn pause(&self) -> Option<Duration> {
-        let of_duty = if self.announcements.owes() {
+        let of_duty = if self.announcements.owed {
             Some(ANNOUNCE_INTERVAL)
         } else {
             (!self.seen.is_empty() && !self.sighting).then_some(SIGHT_INTERVAL)
@@ -304,20 +299,13 @@ impl Task {
         METRICS.queued(self.queue.depth());
         // In one order everywhere, so that two writers with the same bodies never wait for each other; the index likes it too.
         batch.sort_unstable_by_key(|waiting| (waiting.row.endpoint, waiting.row.digest));
-        let for_handlers = batch.iter().any(|waiting| waiting.row.quarantined.is_none());
-        let announce = for_handlers && self.announcements.are_due();
-        if announce {
-            self.announcements.last = Some(Instant::now());
-        }
         self.commits += 1;
         self.last_start = Some(Instant::now());
         let pen = Pen {
             line,
             settings: self.settings,
-            announce,
             written: Written {
-                owes: for_handlers && !announce,
-                settles: announce.then_some(self.announcements.debts),
+                for_handlers: batch.iter().any(|waiting| waiting.row.quarantined.is_none()),
                 ..Written::default()
             },
         };
@@ -335,14 +323,10 @@ impl Task {
         let (line, away) = match done {
             Done::Batch(line, written) => {
                 self.commits = self.commits.saturating_sub(1);
-                self.announcements.debts += u64::from(written.owes);
-                if let Some(debts) = written.settles {
-                    self.announcements.settled = self.announcements.settled.max(debts);
-                }
+                self.announcements.owed |= written.for_handlers;
                 self.remember(written.seen);
                 (line, written.away)
             }
-            Done::Announced(line) => (line, false),
             Done::Sighted(line, seen) => {
                 self.sighting = false;
                 self.remember(seen);
@@ -381,23 +365,13 @@ impl Task {
         self.queue.set_away(false);
     }
 
+    /// Wakes the dispatchers; where that fails, they poll.
     fn announce(&mut self) {
-        // Without one that is free, the end of what is under way comes first.
-        let Some(mut line) = self.lines.take() else { return };
+        // Without a connection that is free, the end of what is under way comes first.
+        let Some(line) = self.lines.idle() else { return };
+        line.announce();
         self.announcements.last = Some(Instant::now());
-        self.announcements.settled = self.announcements.debts;
-        let announcing = async move {
-            if let Ok(open) = line.get().await {
-                match timeout(OPEN_TIMEOUT, open.announce()).await {
-                    Ok(Ok(())) => {}
-                    // They poll.
-                    Ok(Err(error)) => info!(%error, "the dispatchers could not be woken"),
-                    Err(_) => line.open = None,
-                }
-            }
-            Done::Announced(line.open)
-        };
-        self.under_way.push(announcing.boxed());
+        self.announcements.owed = false;
     }
 
     fn remember(&mut self, seen: Seen) {
@@ -459,7 +433,6 @@ fn saw(seen: &mut Seen, what: (&'static str, &'static str, String), at: Timestam
 struct Pen {
     line: Line,
     settings: WriterSettings,
-    announce: bool,
     written: Written,
 }
 
@@ -486,7 +459,7 @@ impl Pen {
                 for waiting in batch {
                     let _ = waiting.reply.send(Err(IntakeError::Away));
                 }
-                self.failed(true);
+                self.written.away = true;
             }
             Err(WriteError::Rejected(cause)) => {
                 warn!(error = %cause, rows = batch.len(), "a batch was rejected; its rows are written one by one");
@@ -497,19 +470,8 @@ impl Pen {
         Done::Batch(self.line.open, self.written)
     }
 
-    fn failed(&mut self, away: bool) {
-        self.not_announced();
-        self.written.away |= away;
-    }
-
-    /// What was to be announced is still to be announced.
-    fn not_announced(&mut self) {
-        self.written.owes |= self.written.settles.take().is_some();
-    }
-
     /// One bad row must not take its neighbours with it.
     async fn write_singly(&mut self, batch: Vec<Waiting>) {
-        self.failed(false);
         for mut waiting in batch {
             if self.written.away || waiting.reply.is_closed() {
                 let _ = waiting.reply.send(Err(IntakeError::Away));
@@ -548,19 +510,14 @@ impl Pen {
 
     async fn try_write(&mut self, batch: &[Waiting]) -> Result<Vec<InboxOutcome>, WriteError> {
         let rows: Vec<_> = batch.iter().map(|waiting| &waiting.row).collect();
-        let (limit, announce) = (self.settings.commit_timeout, self.announce);
+        let limit = self.settings.commit_timeout;
         let line = self.line.get().await.map_err(WriteError::Broken)?;
-        let written = match timeout(limit, line.insert(&rows, announce)).await {
+        let written = match timeout(limit, line.insert(&rows)).await {
             Ok(written) => written,
             Err(_) => Err(StoreError::Unavailable("no answer in time".into())),
         };
         match written {
-            Ok(inserted) => {
-                if !inserted.announced {
-                    self.not_announced();
-                }
-                Ok(inserted.outcomes)
-            }
+            Ok(outcomes) => Ok(outcomes),
             Err(error @ StoreError::Unavailable(_)) => {
                 self.line.open = None;
                 Err(WriteError::Broken(error))

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use domicile_kernel::{InboxId, KeyId, Timestamp, ZoomAccountId, ZoomUserId};
-use futures_util::SinkExt;
+use futures_util::{FutureExt, SinkExt};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
@@ -69,33 +69,24 @@ pub enum InboxOutcome {
 /// Announces new rows on this channel; a hint.
 pub const INBOX_CHANNEL: &str = "domicile_inbox";
 
-/// For rows of which some are there already or may not be kept. The keys are looked at, the rows inserted and the dispatchers
-/// woken in one statement and so in one commit. A body that another transaction is keeping right now is waited for, so a
-/// duplicate is answered only after the first is committed.
+/// Writes the rows that are new and whose keys are alive, and says which those are. A body that another transaction is keeping
+/// right now is waited for, so a duplicate is answered only after the first is committed.
 const INSERT: &str = "\
-WITH dead AS MATERIALIZED (
-    SELECT k.id FROM unnest($1::uuid[]) AS k (id)
-    WHERE NOT EXISTS (SELECT FROM vault_keys AS v WHERE v.id = k.id AND v.destroyed_at IS NULL)
-), kept AS (
-    INSERT INTO inbox (id, endpoint, digest, status, event_type, zoom_account_id, zoom_user_id, zoom_client_id,
-        zoom_request_id, traceparent, event_at, received_at, body_sealed, body_encoding, body_size_bytes, attempts,
-        due_at, finished_at, reason)
-    SELECT r.id, r.endpoint, r.digest, CASE WHEN r.reason IS NULL THEN 'pending' ELSE 'quarantined' END, r.event_type,
-        r.account, r.\"user\", r.client, r.request, r.trace, r.event_at, r.received_at, r.body, r.encoding, r.size, 0,
-        r.received_at, CASE WHEN r.reason IS NULL THEN NULL ELSE r.received_at END, r.reason
-    FROM unnest($2::uuid[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-        $10::text[], $11::timestamptz[], $12::timestamptz[], $13::bytea[], $14::text[], $15::int4[], $16::text[], $17::uuid[])
-        AS r (id, endpoint, digest, event_type, account, \"user\", client, request, trace, event_at, received_at, body,
-            encoding, size, reason, key)
-    WHERE r.key IS NULL OR r.key NOT IN (SELECT id FROM dead)
-    ON CONFLICT (endpoint, digest) DO NOTHING
-    RETURNING id
-)
-SELECT id, false FROM kept
-UNION ALL SELECT id, true FROM dead
-UNION ALL SELECT NULL, pg_notify('domicile_inbox', '') IS NULL WHERE $18::bool";
+INSERT INTO inbox (id, endpoint, digest, status, event_type, zoom_account_id, zoom_user_id, zoom_client_id,
+    zoom_request_id, traceparent, event_at, received_at, body_sealed, body_encoding, body_size_bytes, attempts,
+    due_at, finished_at, reason)
+SELECT r.id, r.endpoint, r.digest, CASE WHEN r.reason IS NULL THEN 'pending' ELSE 'quarantined' END, r.event_type,
+    r.account, r.\"user\", r.client, r.request, r.trace, r.event_at, r.received_at, r.body, r.encoding, r.size, 0,
+    r.received_at, CASE WHEN r.reason IS NULL THEN NULL ELSE r.received_at END, r.reason
+FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+    $9::text[], $10::timestamptz[], $11::timestamptz[], $12::bytea[], $13::text[], $14::int4[], $15::text[], $16::uuid[])
+    AS r (id, endpoint, digest, event_type, account, \"user\", client, request, trace, event_at, received_at, body,
+        encoding, size, reason, key)
+WHERE r.key IS NULL OR EXISTS (SELECT FROM vault_keys AS v WHERE v.id = r.key AND v.destroyed_at IS NULL)
+ON CONFLICT (endpoint, digest) DO NOTHING
+RETURNING id";
 
-/// The same for a row that comes alone: PostgreSQL starts it in much less time. Where it writes nothing, it does not say why.
+/// The same for a row that comes alone: PostgreSQL starts it in much less time.
 const INSERT_ONE: &str = "\
 INSERT INTO inbox (id, endpoint, digest, status, event_type, zoom_account_id, zoom_user_id, zoom_client_id,
     zoom_request_id, traceparent, event_at, received_at, body_sealed, body_encoding, body_size_bytes, attempts,
@@ -103,14 +94,20 @@ INSERT INTO inbox (id, endpoint, digest, status, event_type, zoom_account_id, zo
 SELECT $1, $2, $3, CASE WHEN $15::text IS NULL THEN 'pending' ELSE 'quarantined' END, $4, $5, $6, $7, $8, $9, $10,
     $11::timestamptz, $12, $13, $14, 0, $11, CASE WHEN $15 IS NULL THEN NULL ELSE $11 END, $15
 WHERE $16::uuid IS NULL OR EXISTS (SELECT FROM vault_keys WHERE id = $16 AND destroyed_at IS NULL)
-ON CONFLICT (endpoint, digest) DO NOTHING
-RETURNING CASE WHEN $17::bool THEN pg_notify('domicile_inbox', '') END IS NULL";
+ON CONFLICT (endpoint, digest) DO NOTHING";
 
 /// Which of these keys are alive.
 const LIVE_KEYS: &str = "SELECT id FROM vault_keys WHERE id = ANY ($1::uuid[]) AND destroyed_at IS NULL";
 
-/// After a batch with a duplicate, so many are written by the statement that tells duplicates: Zoom repeats in storms, and a copy
-/// that meets one was made for nothing.
+/// A transaction of its own, which holds nothing and so need not reach the disk. Among the rows it would hold others up: PostgreSQL
+/// commits one transaction with a notification at a time.
+const ANNOUNCE: &str =
+    "SELECT set_config('synchronous_commit', 'off', true), pg_notify('domicile_inbox', '')";
+
+/// More rows than this are copied: for fewer a copy, which is four statements, costs more than it saves.
+pub const MAX_INSERTED_ROWS: usize = 16;
+/// After a copy that met a duplicate, none is tried for so many batches: Zoom repeats in storms, and such a copy was made for
+/// nothing.
 const BATCHES_WITH_DUPLICATES: u32 = 64;
 
 /// Sightings are only ever moved on.
@@ -142,15 +139,6 @@ pub struct InboxLine {
     sight: Statement,
     /// So many batches more are expected to hold duplicates.
     duplicates_expected: AtomicU32,
-}
-
-/// What became of rows that were written together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inserted {
-    /// Of each row, in the rows' order.
-    pub outcomes: Vec<InboxOutcome>,
-    /// The dispatchers were woken in the same commit, as was asked.
-    pub announced: bool,
 }
 
 impl InboxLine {
@@ -193,22 +181,50 @@ impl InboxLine {
     }
 
     /// Writes the rows in one commit, in this order, and says of each what became of it. Equal digests stand side by side. After an
-    /// error, or when the future is dropped, it is not known whether they were written. `announce` asks to wake the dispatchers in
-    /// the same commit.
-    pub async fn insert(&self, rows: &[&InboxRow], announce: bool) -> Result<Inserted, StoreError> {
-        let all_new = |announced| Inserted {
-            outcomes: vec![InboxOutcome::New; rows.len()],
-            announced,
+    /// error, or when the future is dropped, it is not known whether they were written.
+    pub async fn insert(&self, rows: &[&InboxRow]) -> Result<Vec<InboxOutcome>, StoreError> {
+        let kept = match rows {
+            [row] => self.insert_one(row).await?,
+            rows if rows.len() > MAX_INSERTED_ROWS
+                && self.expects_only_new(rows)
+                && self.copy(rows).await? =>
+            {
+                Kept::All
+            }
+            rows => self.insert_new(rows).await?,
         };
-        match rows {
-            // A row that is not new is told apart by the longer statement, to which it is the same as before.
-            [row] if self.insert_one(row, announce).await? => Ok(all_new(announce)),
-            [_, _, ..] if self.expects_only_new(rows) && self.copy(rows).await? => Ok(all_new(false)),
-            _ => Ok(Inserted {
-                outcomes: self.insert_new(rows, announce).await?,
-                announced: announce,
-            }),
+        match kept {
+            Kept::All => Ok(vec![InboxOutcome::New; rows.len()]),
+            Kept::Some(kept) => self.tell_apart(rows, &kept).await,
         }
+    }
+
+    /// Of rows that were not kept, why.
+    async fn tell_apart(
+        &self,
+        rows: &[&InboxRow],
+        kept: &HashSet<Uuid>,
+    ) -> Result<Vec<InboxOutcome>, StoreError> {
+        let live = self
+            .client
+            .query(&self.live_keys, &[&keys(rows)])
+            .await
+            .map_err(refused)?;
+        let live: HashSet<Uuid> = live
+            .iter()
+            .map(|row| row.try_get(0).map_err(refused))
+            .collect::<Result<_, _>>()?;
+        let outcome = |row: &&InboxRow| {
+            if kept.contains(&row.id.as_uuid()) {
+                InboxOutcome::New
+            } else if row.sealed_by.is_some_and(|key| !live.contains(&key.as_uuid())) {
+                // A duplicate whose key was destroyed in between comes again under another key, and is told then.
+                InboxOutcome::KeyDestroyed
+            } else {
+                InboxOutcome::Duplicate
+            }
+        };
+        Ok(rows.iter().map(outcome).collect())
     }
 
     fn expects_only_new(&self, rows: &[&InboxRow]) -> bool {
@@ -275,15 +291,13 @@ impl InboxLine {
         self.client.batch_execute("ROLLBACK").await.map_err(refused)
     }
 
-    async fn insert_new(&self, rows: &[&InboxRow], announce: bool) -> Result<Vec<InboxOutcome>, StoreError> {
+    async fn insert_new(&self, rows: &[&InboxRow]) -> Result<Kept, StoreError> {
         macro_rules! column {
             (|$row:ident| $value:expr) => {
                 rows.iter().map(|$row| $value).collect::<Vec<_>>()
             };
         }
-        let keys = keys(rows);
-        let parameters: [&(dyn ToSql + Sync); 18] = [
-            &keys,
+        let parameters: [&(dyn ToSql + Sync); 16] = [
             &column!(|row| row.id.as_uuid()),
             &column!(|row| row.endpoint),
             &column!(|row| row.digest.as_slice()),
@@ -300,40 +314,21 @@ impl InboxLine {
             &column!(|row| row.body_size_bytes),
             &column!(|row| row.quarantined),
             &column!(|row| row.sealed_by.map(|key| key.as_uuid())),
-            &announce,
         ];
-        let answer = self
+        let kept = self
             .client
             .query(&self.insert, &parameters)
             .await
             .map_err(refused)?;
-        let (mut kept, mut dead) = (HashSet::with_capacity(answer.len()), HashSet::new());
-        for row in answer {
-            let (id, is_dead) = (row.try_get::<_, Option<Uuid>>(0), row.try_get(1));
-            let (Some(id), is_dead) = (id.map_err(refused)?, is_dead.map_err(refused)?) else {
-                continue;
-            };
-            if is_dead {
-                dead.insert(id)
-            } else {
-                kept.insert(id)
-            };
+        if kept.len() == rows.len() {
+            return Ok(Kept::All);
         }
-        let outcome = |row: &&InboxRow| {
-            if kept.contains(&row.id.as_uuid()) {
-                InboxOutcome::New
-            } else if row.sealed_by.is_some_and(|key| dead.contains(&key.as_uuid())) {
-                InboxOutcome::KeyDestroyed
-            } else {
-                InboxOutcome::Duplicate
-            }
-        };
-        Ok(rows.iter().map(outcome).collect())
+        let kept = kept.iter().map(|row| row.try_get(0).map_err(refused));
+        kept.collect::<Result<_, _>>().map(Kept::Some)
     }
 
-    /// Writes one row; false if it was not written, for whatever reason.
-    async fn insert_one(&self, row: &InboxRow, announce: bool) -> Result<bool, StoreError> {
-        let parameters: [&(dyn ToSql + Sync); 17] = [
+    async fn insert_one(&self, row: &InboxRow) -> Result<Kept, StoreError> {
+        let parameters: [&(dyn ToSql + Sync); 16] = [
             &row.id.as_uuid(),
             &row.endpoint,
             &row.digest.as_slice(),
@@ -350,18 +345,19 @@ impl InboxLine {
             &row.body_size_bytes,
             &row.quarantined,
             &row.sealed_by.map(|key| key.as_uuid()),
-            &announce,
         ];
-        let written = self.client.execute(&self.insert_one, &parameters).await;
-        written.map(|rows| rows > 0).map_err(refused)
+        match self.client.execute(&self.insert_one, &parameters).await {
+            Ok(0) => Ok(Kept::Some(HashSet::new())),
+            Ok(_) => Ok(Kept::All),
+            Err(error) => Err(refused(error)),
+        }
     }
 
-    /// Wakes the dispatchers.
-    pub async fn announce(&self) -> Result<(), StoreError> {
-        self.client
-            .batch_execute("SELECT pg_notify('domicile_inbox', '')")
-            .await
-            .map_err(refused)
+    /// Wakes who waits for new rows, after all that was asked of this connection before. It is not waited for, and what comes of it
+    /// is not heard.
+    pub fn announce(&self) {
+        // The first look at it sends it.
+        let _ = self.client.batch_execute(ANNOUNCE).now_or_never();
     }
 
     /// Writes down when Zoom was heard of; no pair of endpoint, kind and account may be there twice.
@@ -383,6 +379,12 @@ impl InboxLine {
             .map_err(refused)?;
         Ok(())
     }
+}
+
+/// Which rows a statement has written.
+enum Kept {
+    All,
+    Some(HashSet<Uuid>),
 }
 
 /// The accounts' keys that sealed the rows, each once.

@@ -12,6 +12,11 @@ pub enum TelemetryError {
         /// What is wrong with it.
         source: tracing_subscriber::filter::ParseError,
     },
+    /// The log filter names spans or fields.
+    #[error(
+        "the log filter names a span or a field; it takes levels and targets alone, for example `info,domicile_recordings=debug`"
+    )]
+    FilterBySpan,
     /// The exporter to the collector could not be made.
     #[error("the OTLP exporter could not be set up")]
     Exporter {

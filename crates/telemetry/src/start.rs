@@ -23,12 +23,12 @@ use prometheus::{Registry, TextEncoder};
 use tokio::runtime::Handle;
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata, Subscriber};
-use tracing_subscriber::filter::{FilterExt, FilterFn, filter_fn};
+use tracing_subscriber::filter::{FilterExt, FilterFn, Targets, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Filter, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, Registry as Spans};
+use tracing_subscriber::{Layer, Registry as Spans};
 use url::Url;
 
 use crate::error::TelemetryError;
@@ -147,16 +147,19 @@ pub fn start(settings: TelemetrySettings) -> Result<Telemetry, TelemetryError> {
         Some(loggers) => Some(exported_logs(loggers, &settings.log_filter)?),
         None => None,
     };
+    let lines = match settings.log_format {
+        LogFormat::Json => json_lines(std::io::stdout).boxed(),
+        LogFormat::Text => tracing_subscriber::fmt::layer()
+            .with_ansi(std::io::stdout().is_terminal())
+            .boxed(),
+    };
     Spans::default()
         .with(collected.then(|| spans(&telemetry.tracers)))
-        .with((!collected).then(ids_alone))
         .with(exported_logs)
-        .with(match settings.log_format {
-            LogFormat::Json => json_lines(std::io::stdout).with_filter(filter).boxed(),
-            LogFormat::Text => tracing_subscriber::fmt::layer()
-                .with_ansi(std::io::stdout().is_terminal())
-                .with_filter(filter)
-                .boxed(),
+        .with(if collected {
+            lines.with_filter(filter).boxed()
+        } else {
+            with_ids(lines, filter).boxed()
         })
         .try_init()
         .map_err(|_| TelemetryError::AlreadyStarted)?;
@@ -255,15 +258,17 @@ where
         )
 }
 
-/// The layer that stands in for [`spans`] where nobody collects them: log lines carry their ids all the same.
-pub(crate) fn ids_alone<S>() -> impl Layer<S> + use<S>
+/// The lines, in whose spans are ids that no layer of OpenTelemetry makes. One filter for both, which is settled for each call site:
+/// asking two of them about every span and line costs more than the ids.
+pub(crate) fn with_ids<S>(
+    lines: impl Layer<S> + Send + Sync,
+    filter: impl Filter<S> + Send + Sync + 'static,
+) -> impl Layer<S> + Send + Sync
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    TraceIds.with_filter(
-        filter_fn(|metadata: &Metadata<'_>| metadata.is_span() && *metadata.level() <= Level::INFO)
-            .with_max_level_hint(LevelFilter::INFO),
-    )
+    let spans_of_traces: FilterFn = filter_fn(TraceIds::wants);
+    TraceIds.and_then(lines).with_filter(filter.or(spans_of_traces))
 }
 
 /// The layer that sends what is logged to the collector too: the same lines, but for the export's own.
@@ -293,9 +298,11 @@ where
 }
 
 pub(crate) fn log_filter<S: Subscriber>(text: &str) -> Result<impl Filter<S> + use<S>, TelemetryError> {
-    let wanted: EnvFilter = EnvFilter::builder()
-        .parse(text)
-        .map_err(|source| TelemetryError::Filter { source })?;
+    if text.contains(['[', '{']) {
+        return Err(TelemetryError::FilterBySpan);
+    }
+    // Without filters by span, what is wanted is known of each call site, and no line or span is looked at for it.
+    let wanted: Targets = text.parse().map_err(|source| TelemetryError::Filter { source })?;
     let ours_or_important: FilterFn =
         filter_fn(|metadata| *metadata.level() <= Level::INFO || metadata.target().starts_with("domicile"));
     Ok(wanted.and(ours_or_important))

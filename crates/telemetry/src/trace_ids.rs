@@ -7,13 +7,20 @@ use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 use tracing::span::{Attributes, Id};
-use tracing::{Dispatch, Subscriber};
+use tracing::{Dispatch, Level, Metadata, Subscriber};
 use tracing_subscriber::Registry;
 use tracing_subscriber::layer::{Context as LayerContext, Layer};
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 /// Gives each span an id, and the id of its parent's trace or of a new one.
 pub(crate) struct TraceIds;
+
+impl TraceIds {
+    /// Which spans get ids.
+    pub(crate) fn wants(metadata: &Metadata<'_>) -> bool {
+        metadata.is_span() && *metadata.level() <= Level::INFO
+    }
+}
 
 /// In a span's extensions.
 struct Ids(SpanContext);
@@ -22,7 +29,10 @@ impl<S> Layer<S> for TraceIds
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    fn on_new_span(&self, _: &Attributes<'_>, id: &Id, context: LayerContext<'_, S>) {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: LayerContext<'_, S>) {
+        if !Self::wants(attributes.metadata()) {
+            return;
+        }
         let Some(span) = context.span(id) else { return };
         let parent = span.parent().and_then(|parent| of(&parent));
         let ids = match parent {
@@ -77,18 +87,24 @@ pub(crate) fn join(dispatch: &Dispatch, id: &Id, parent: &Context) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use tracing::{Level, info, info_span, span};
+    use tracing::{Level, info, info_span, span, warn};
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
     use crate::propagation::{context, current_traceparent, set_parent};
-    use crate::start::{ids_alone, json_lines};
+    use crate::start::{json_lines, log_filter, with_ids};
     use crate::testing::Lines;
 
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-    fn with_ids<T>(test: impl FnOnce() -> T) -> T {
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(ids_alone()), test)
+    fn logging<T>(filter: &str, test: impl FnOnce() -> T) -> (T, Vec<serde_json::Value>) {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let layer = with_ids(json_lines(move || writer.clone()), log_filter(filter).unwrap());
+        let outcome = tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), test);
+        let text = lines.text();
+        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        (outcome, lines.collect())
     }
 
     fn trace_and_span(traceparent: &str) -> (String, String) {
@@ -98,12 +114,13 @@ mod tests {
 
     #[test]
     fn spans_within_each_other_share_a_trace_and_others_do_not() {
-        with_ids(|| {
+        logging("domicile=debug", || {
             assert_eq!(current_traceparent(), None);
             let (outer, inner) = {
                 let _outer = info_span!("outer").entered();
                 let outer = current_traceparent().unwrap();
-                // No layer wants it, so it is no span of the trace.
+                // No collector would get them, so they are no spans of the trace, whether they are logged or not.
+                let _logged = span!(Level::DEBUG, "logged").entered();
                 let _unseen = span!(Level::TRACE, "unseen").entered();
                 assert_eq!(current_traceparent().unwrap(), outer);
                 let _inner = info_span!("inner").entered();
@@ -120,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_span_joins_the_trace_of_its_row_and_passes_it_on() {
-        with_ids(|| {
+        logging("info", || {
             let span = info_span!("job");
             set_parent(&span, PARENT);
             let _entered = span.entered();
@@ -136,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_traceparent_that_does_not_parse_leaves_the_span_its_own_trace() {
-        with_ids(|| {
+        logging("info", || {
             let span = info_span!("job");
             let _entered = span.clone().entered();
             let own = current_traceparent();
@@ -147,24 +164,30 @@ mod tests {
 
     #[test]
     fn log_lines_carry_the_ids() {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let subscriber = tracing_subscriber::registry()
-            .with(ids_alone())
-            .with(json_lines(move || writer.clone()));
-        tracing::subscriber::with_default(subscriber, || {
+        let ((), lines) = logging("info", || {
             let span = info_span!("job");
             set_parent(&span, PARENT);
             span.in_scope(|| info!("done"));
             info!("outside");
         });
-        let text = lines.text();
-        let lines: Vec<serde_json::Value> = text
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
         assert_eq!(lines[0]["trace_id"], trace_and_span(PARENT).0);
         assert_eq!(lines[0]["span_id"].as_str().unwrap().len(), 16);
         assert!(lines[1].get("trace_id").is_none());
+    }
+
+    #[test]
+    fn spans_have_ids_where_few_lines_are_logged() {
+        let (traceparent, lines) = logging("warn", || {
+            let span = info_span!("job");
+            set_parent(&span, PARENT);
+            let _entered = span.entered();
+            info!("not logged");
+            warn!("logged");
+            current_traceparent().unwrap()
+        });
+        assert_eq!(trace_and_span(&traceparent).0, trace_and_span(PARENT).0);
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0]["message"], "logged");
+        assert_eq!(lines[0]["trace_id"], trace_and_span(PARENT).0);
     }
 }

@@ -188,7 +188,13 @@ fn log_filters_are_checked_without_a_start() {
     for valid in ["info", "warn,domicile_zoom=debug", "off"] {
         check_log_filter(valid).unwrap();
     }
-    assert!(check_log_filter("domicile=loud").is_err());
+    for invalid in [
+        "domicile=loud",
+        "info,[span]=debug",
+        "domicile[span{field=value}]=debug",
+    ] {
+        assert!(check_log_filter(invalid).is_err(), "{invalid}");
+    }
 }
 
 proptest! {

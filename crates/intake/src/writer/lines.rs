@@ -54,6 +54,11 @@ impl Lines {
         })
     }
 
+    /// The one that has been free for longest.
+    pub(super) fn idle(&self) -> Option<&InboxLine> {
+        self.idle.first()
+    }
+
     /// Every one that was taken comes back, if only as nothing.
     pub(super) fn give_back(&mut self, line: Option<InboxLine>) {
         self.taken = self.taken.saturating_sub(1);
