@@ -23,7 +23,7 @@ use prometheus::{Registry, TextEncoder};
 use tokio::runtime::Handle;
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata, Subscriber};
-use tracing_subscriber::filter::{FilterExt, FilterFn, Targets, filter_fn};
+use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Filter, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
@@ -267,7 +267,7 @@ pub(crate) fn with_ids<S>(
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let spans_of_traces: FilterFn = filter_fn(TraceIds::wants);
+    let spans_of_traces = filter_fn(TraceIds::wants).with_max_level_hint(LevelFilter::INFO);
     TraceIds.and_then(lines).with_filter(filter.or(spans_of_traces))
 }
 
@@ -279,8 +279,9 @@ fn exported_logs<S>(
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let not_of_the_export: FilterFn =
-        filter_fn(|metadata: &Metadata<'_>| !metadata.target().starts_with("opentelemetry"));
+    let not_of_the_export =
+        filter_fn(|metadata: &Metadata<'_>| !metadata.target().starts_with("opentelemetry"))
+            .with_max_level_hint(LevelFilter::TRACE);
     let layer = ExportedLogs::new(loggers.logger("domicile"));
     Ok(layer.with_filter(log_filter(filter)?.and(not_of_the_export)))
 }
@@ -303,7 +304,10 @@ pub(crate) fn log_filter<S: Subscriber>(text: &str) -> Result<impl Filter<S> + u
     }
     // Without filters by span, what is wanted is known of each call site, and no line or span is looked at for it.
     let wanted: Targets = text.parse().map_err(|source| TelemetryError::Filter { source })?;
-    let ours_or_important: FilterFn =
-        filter_fn(|metadata| *metadata.level() <= Level::INFO || metadata.target().starts_with("domicile"));
+    let ours_or_important = filter_fn(|metadata: &Metadata<'_>| {
+        *metadata.level() <= Level::INFO || metadata.target().starts_with("domicile")
+    })
+    // Without a hint from each, other crates' debug lines would be made and then thrown away.
+    .with_max_level_hint(LevelFilter::TRACE);
     Ok(wanted.and(ours_or_important))
 }

@@ -87,6 +87,7 @@ pub(crate) fn join(dispatch: &Dispatch, id: &Id, parent: &Context) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tracing::level_filters::LevelFilter;
     use tracing::{Level, info, info_span, span, warn};
     use tracing_subscriber::layer::SubscriberExt;
 
@@ -189,5 +190,17 @@ mod tests {
         assert_eq!(lines.len(), 1);
         assert_eq!(lines[0]["message"], "logged");
         assert_eq!(lines[0]["trace_id"], trace_and_span(PARENT).0);
+    }
+
+    #[test]
+    fn what_nobody_wants_is_not_even_made() {
+        for (filter, level) in [
+            ("info", LevelFilter::INFO),
+            ("warn", LevelFilter::INFO),
+            ("warn,domicile=debug", LevelFilter::DEBUG),
+        ] {
+            let layer = with_ids::<Registry>(json_lines(std::io::sink), log_filter(filter).unwrap());
+            assert_eq!(layer.max_level_hint(), Some(level), "{filter}");
+        }
     }
 }

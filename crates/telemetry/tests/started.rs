@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use domicile_telemetry::{LogFormat, TelemetryError, TelemetrySettings, start, testing};
 use opentelemetry::global;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use tracing::level_filters::LevelFilter;
 use tracing::{info, info_span};
 
 /// A collector that remembers what it was sent, and can be reached from a runtime only.
@@ -60,6 +61,8 @@ async fn a_process_exports_spans_and_metrics_and_hides_what_a_panic_holds() {
     let telemetry = start(settings("info", Some(&collector))).unwrap();
     let again = start(settings("info", None)).err();
     assert!(matches!(again, Some(TelemetryError::AlreadyStarted)));
+    // What nobody wants is not even made.
+    assert_eq!(LevelFilter::current(), LevelFilter::INFO);
 
     let counter = global::meter("domicile.test")
         .u64_counter("domicile.test.things")
