@@ -98,11 +98,11 @@ mod tests {
 
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-    fn logging<T>(filter: &str, test: impl FnOnce() -> T) -> (T, Vec<serde_json::Value>) {
+    fn logging<T>(filter: &str, act: impl FnOnce() -> T) -> (T, Vec<serde_json::Value>) {
         let lines = Lines::default();
         let writer = lines.clone();
         let layer = with_ids(json_lines(move || writer.clone()), log_filter(filter).unwrap());
-        let outcome = tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), test);
+        let outcome = tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), act);
         let text = lines.text();
         let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
         (outcome, lines.collect())
