@@ -113,6 +113,13 @@ async fn an_answer_that_cannot_be_said_is_told_to_the_app_with_its_faults() {
         chat.world.app.answer("bot.command", answer);
         chat.say(alone.clone(), "orders").await;
     }
+    // Whoever is still to be asked would get the next answer.
+    eventually("the last command", async || {
+        let events = chat.world.app.events();
+        let commands = events.iter().filter(|event| event.event_type() == "bot.command");
+        (commands.count() == 9).then_some(())
+    })
+    .await;
     // A connect session of the region's is shown to the speaker alone.
     let url = chat.world.connect_url("user:7").await;
     chat.world
