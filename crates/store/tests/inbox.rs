@@ -378,3 +378,46 @@ async fn who_waits_is_woken_and_the_next_commit_is_as_strict_as_before() {
     let strict = "SELECT count(*) FROM noted WHERE setting = 'on'";
     assert_eq!(place.number(strict).await, 1);
 }
+
+#[tokio::test]
+async fn a_row_that_cannot_be_so_is_refused_whatever_writes_it() {
+    let place = Place::new(0).await;
+    assert_eq!(place.outcomes(&[row(1)]).await, [New]);
+    for change in [
+        "endpoint = 'elsewhere'",
+        "digest = '\\x00'",
+        "body_encoding = 'gzip'",
+        "status = 'unknown', finished_at = now()",
+        "status = 'dispatched'",
+        "finished_at = now()",
+        "status = 'quarantined', finished_at = now()",
+        "status = 'quarantined', reason = 'operator'",
+    ] {
+        let refused = place
+            .client
+            .batch_execute(&format!("UPDATE inbox SET {change}"))
+            .await;
+        let code = refused.unwrap_err().code().unwrap().code().to_owned();
+        assert_eq!(code, "23514", "{change}");
+    }
+    for change in [
+        "status = 'dispatched', finished_at = now()",
+        "status = 'quarantined', reason = 'operator'",
+        "status = 'pending', finished_at = NULL, reason = NULL",
+    ] {
+        let sql = format!("UPDATE inbox SET {change}");
+        place.client.batch_execute(&sql).await.unwrap();
+    }
+    let unknown = |number| InboxRow {
+        body_encoding: "gzip",
+        ..row(number)
+    };
+    for others in OTHERS {
+        let place = Place::new(others).await;
+        match place.insert(&[unknown(2), row(3)]).await {
+            Err(StoreError::Refused { sqlstate }) => assert_eq!(sqlstate, "23514"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(place.rows().await, 0);
+    }
+}
