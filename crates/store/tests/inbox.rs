@@ -246,6 +246,9 @@ async fn nothing_is_kept_under_a_destroyed_key_and_its_neighbours_are() {
             [KeyDestroyed; 2]
         );
         assert_eq!(place.outcomes(&[full(6, alive), full(7, alive)]).await, [New; 2]);
+        // Alone too: to call it a duplicate would be to lose it.
+        assert_eq!(place.outcomes(&[full(8, dead)]).await, [KeyDestroyed]);
+        assert_eq!(place.outcomes(&[full(6, alive)]).await, [Duplicate]);
         assert_eq!(place.rows().await, 4);
     }
 }
